@@ -1,0 +1,241 @@
+import type { Digest } from "../schemas/digest.ts";
+import type { Manifest } from "../schemas/manifest.ts";
+import type { Page } from "../schemas/pagination.ts";
+import type { Tag } from "../schemas/reference.ts";
+import type { BlobKey } from "../schemas/storage-keys.ts";
+
+/** A manifest as it is stored, without its bytes. */
+export interface StoredManifest {
+  readonly digest: Digest;
+  readonly mediaType: string;
+  readonly size: number;
+}
+
+/** A manifest that is pushed: its bytes as they came, and what they were parsed to. */
+export interface ManifestPush extends StoredManifest {
+  readonly bytes: Uint8Array;
+  readonly manifest: Manifest;
+}
+
+/** What is where: the link of a blob as readers cache it. */
+export interface Link {
+  readonly digest: Digest;
+  readonly key: BlobKey;
+  readonly size: number;
+}
+
+/** A descriptor of `GET /referrers/<digest>` (end-12a). */
+export interface Referrer {
+  readonly mediaType: string;
+  readonly digest: Digest;
+  readonly size: number;
+  readonly artifactType?: string;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+/** SQLite rows hold at most 2,000,000 bytes on Cloudflare, more in local runs. */
+const rowBytesMax = 1024 * 1024;
+/** What a manifest's annotations may add to each list of referrers that it is in. */
+const referrerAnnotationsBytesMax = 64 * 1024;
+/** containerd reads one page of referrers only, of at most 4 MiB. */
+const referrersPageBytesMax = 3_500_000;
+/** How many links of blobs go along with a manifest: a reader asks for the rest one by one. */
+const linksMax = 50;
+
+/** A repository's manifests, tags and what references what, in SQLite. Not async: no step between. */
+export class ManifestStore {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  static readonly tables = [
+    `CREATE TABLE IF NOT EXISTS manifests (
+       digest TEXT PRIMARY KEY, media_type TEXT NOT NULL, size INTEGER NOT NULL, subject TEXT,
+       artifact_type TEXT, annotations TEXT) WITHOUT ROWID`,
+    `CREATE TABLE IF NOT EXISTS manifest_bytes (
+       digest TEXT, number INTEGER, bytes BLOB NOT NULL, PRIMARY KEY (digest, number)) WITHOUT ROWID`,
+    "CREATE TABLE IF NOT EXISTS tags (tag TEXT PRIMARY KEY, digest TEXT NOT NULL) WITHOUT ROWID",
+    // What a manifest references, in its order; the same digest may stand in it twice.
+    `CREATE TABLE IF NOT EXISTS manifest_references (
+       manifest TEXT, target TEXT, PRIMARY KEY (manifest, target)) WITHOUT ROWID`,
+    "CREATE INDEX IF NOT EXISTS manifests_by_subject ON manifests (subject) WHERE subject IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS tags_by_digest ON tags (digest)",
+    "CREATE INDEX IF NOT EXISTS references_by_target ON manifest_references (target)",
+  ];
+
+  /** True if the manifest was not there before. */
+  put({ digest, mediaType, size, bytes, manifest }: ManifestPush): boolean {
+    const annotations = JSON.stringify(manifest.annotations);
+    const isNew = this.find(digest) === undefined;
+    this.#sql.exec(
+      "INSERT OR REPLACE INTO manifests VALUES (?, ?, ?, ?, ?, ?)",
+      digest,
+      mediaType,
+      size,
+      manifest.subject ?? null,
+      manifest.artifactType ?? null,
+      annotations === "{}" || annotations.length > referrerAnnotationsBytesMax ? null : annotations,
+    );
+    if (!isNew) return false;
+    for (let number = 0; number * rowBytesMax < bytes.length || number === 0; number += 1) {
+      const row = bytes.slice(number * rowBytesMax, (number + 1) * rowBytesMax);
+      this.#sql.exec("INSERT INTO manifest_bytes VALUES (?, ?, ?)", digest, number, row);
+    }
+    const targets = [...manifest.blobs, ...manifest.children].map((target) => target.digest);
+    this.#sql.exec(
+      "INSERT OR IGNORE INTO manifest_references SELECT ?, value FROM json_each(?)",
+      digest,
+      JSON.stringify(targets),
+    );
+    return true;
+  }
+
+  find(digest: Digest): StoredManifest | undefined {
+    return this.#sql
+      .exec<{ digest: Digest; mediaType: string; size: number }>(
+        'SELECT digest, media_type AS "mediaType", size FROM manifests WHERE digest = ?',
+        digest,
+      )
+      .toArray()[0];
+  }
+
+  bytes({ digest, size }: StoredManifest): Uint8Array {
+    const bytes = new Uint8Array(size);
+    let at = 0;
+    for (const row of this.#sql.exec<{ bytes: ArrayBuffer }>(
+      "SELECT bytes FROM manifest_bytes WHERE digest = ? ORDER BY number",
+      digest,
+    )) {
+      bytes.set(new Uint8Array(row.bytes), at);
+      at += row.bytes.byteLength;
+    }
+    return bytes;
+  }
+
+  /** Links of the blobs that a manifest references, for readers to keep. */
+  links(digest: Digest): Link[] {
+    return this.#sql
+      .exec<{ digest: Digest; key: BlobKey; size: number }>(
+        `SELECT links.digest, links.key, links.size FROM manifest_references
+         JOIN links ON links.digest = target WHERE manifest = ? LIMIT ?`,
+        digest,
+        linksMax,
+      )
+      .toArray();
+  }
+
+  /** The blobs and children among `digests` that are neither linked nor manifests here. */
+  missing(digests: readonly Digest[], kind: "blobs" | "children"): Digest[] {
+    const alsoManifests =
+      kind === "children" ? "AND value NOT IN (SELECT digest FROM manifests)" : "";
+    return this.#sql
+      .exec<{ value: Digest }>(
+        `SELECT DISTINCT value FROM json_each(?)
+         WHERE value NOT IN (SELECT digest FROM links) ${alsoManifests}`,
+        JSON.stringify(digests),
+      )
+      .toArray()
+      .map(({ value }) => value);
+  }
+
+  /** Removes a manifest and answers the tags that went with it. */
+  remove(digest: Digest): Tag[] {
+    const tags = this.#sql
+      .exec<{ tag: Tag }>("DELETE FROM tags WHERE digest = ? RETURNING tag", digest)
+      .toArray()
+      .map(({ tag }) => tag);
+    this.#sql.exec("DELETE FROM manifests WHERE digest = ?", digest);
+    this.#sql.exec("DELETE FROM manifest_bytes WHERE digest = ?", digest);
+    this.#sql.exec("DELETE FROM manifest_references WHERE manifest = ?", digest);
+    return tags;
+  }
+
+  /** A manifest that references the digest, or undefined. */
+  user(target: Digest): Digest | undefined {
+    return this.#sql
+      .exec<{ manifest: Digest }>(
+        "SELECT manifest FROM manifest_references WHERE target = ? LIMIT 1",
+        target,
+      )
+      .toArray()[0]?.manifest;
+  }
+
+  isEmpty(): boolean {
+    return this.#sql.exec("SELECT 1 FROM manifests LIMIT 1").toArray().length === 0;
+  }
+
+  tagged(tag: Tag): Digest | undefined {
+    return this.#sql
+      .exec<{ digest: Digest }>("SELECT digest FROM tags WHERE tag = ?", tag)
+      .toArray()[0]?.digest;
+  }
+
+  /** Has the tag name the digest; false if it did already. */
+  tag(tag: Tag, digest: Digest): boolean {
+    if (this.tagged(tag) === digest) return false;
+    this.#sql.exec("INSERT OR REPLACE INTO tags VALUES (?, ?)", tag, digest);
+    return true;
+  }
+
+  /** False if there was no such tag. */
+  untag(tag: Tag): boolean {
+    return (
+      this.#sql.exec("DELETE FROM tags WHERE tag = ? RETURNING tag", tag).toArray().length > 0
+    );
+  }
+
+  /** The tags after `last` in byte order, at most `limit`, and whether there are more. */
+  tags({ limit, last }: Page): { tags: Tag[]; more: boolean } {
+    const tags = this.#sql
+      .exec<{ tag: Tag }>(
+        "SELECT tag FROM tags WHERE tag > ? ORDER BY tag LIMIT ?",
+        last,
+        limit + 1,
+      )
+      .toArray()
+      .map(({ tag }) => tag);
+    return { tags: tags.slice(0, limit), more: tags.length > limit };
+  }
+
+  /** Manifests whose subject is the digest, after `last`, one page of at most 3.5 MB. */
+  referrers(
+    subject: Digest,
+    artifactType: string | undefined,
+    last: string,
+  ): { referrers: Referrer[]; more: boolean } {
+    const rows = this.#sql.exec<{
+      digest: Digest;
+      media_type: string;
+      size: number;
+      artifact_type: string | null;
+      annotations: string | null;
+    }>(
+      `SELECT digest, media_type, size, artifact_type, annotations FROM manifests
+       WHERE subject = ?1 AND digest > ?2 AND (?3 IS NULL OR artifact_type = ?3) ORDER BY digest`,
+      subject,
+      last,
+      artifactType ?? null,
+    );
+    const referrers: Referrer[] = [];
+    let pageBytes = 0;
+    for (const row of rows) {
+      const referrer: Referrer = {
+        mediaType: row.media_type,
+        digest: row.digest,
+        size: row.size,
+        ...(row.artifact_type === null ? {} : { artifactType: row.artifact_type }),
+        ...(row.annotations === null
+          ? {}
+          : { annotations: JSON.parse(row.annotations) as Record<string, string> }),
+      };
+      pageBytes += JSON.stringify(referrer).length + 1;
+      if (pageBytes > referrersPageBytesMax && referrers.length > 0) {
+        return { referrers, more: true };
+      }
+      referrers.push(referrer);
+    }
+    return { referrers, more: false };
+  }
+}

@@ -1,0 +1,63 @@
+/** One thing that somebody else has to be told; the truth is read when it is sent. */
+export interface Dirty<Kind extends string> {
+  readonly kind: Kind;
+  readonly key: string;
+  readonly version: number;
+}
+
+/** Sent in one alarm; six at once is what the platform connects at the same time. */
+const sendMax = 300;
+const sendAtOnceMax = 6;
+
+/**
+ * What a repository has yet to tell KV, BlobIndex and Catalog: keys, not values. A row is cleared
+ * only if its version is the one that was sent, so an old value never lands last, and a tag that
+ * moves quickly is sent once. Only alarms send, and a second after a key became dirty: KV takes one
+ * write per second and key.
+ */
+export class ReplicaOutbox<Kind extends string> {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  static readonly table = `CREATE TABLE IF NOT EXISTS outbox (
+     kind TEXT, key TEXT, version INTEGER NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID`;
+
+  add(kind: Kind, key: string): void {
+    this.#sql.exec(
+      "INSERT INTO outbox VALUES (?, ?, 1) ON CONFLICT (kind, key) DO UPDATE SET version = version + 1",
+      kind,
+      key,
+    );
+  }
+
+  /** Sends what is dirty; answers whether something is left for later, failed or not yet tried. */
+  async flush(send: (dirty: Dirty<Kind>) => Promise<void>): Promise<boolean> {
+    const rows = this.#sql
+      .exec<{ kind: Kind; key: string; version: number }>("SELECT * FROM outbox LIMIT ?", sendMax)
+      .toArray();
+    for (let at = 0; at < rows.length; at += sendAtOnceMax) {
+      // One batch after the other: a failing store is not asked 300 times at once.
+      // oxlint-disable-next-line no-await-in-loop
+      await Promise.all(rows.slice(at, at + sendAtOnceMax).map((row) => this.#send(row, send)));
+    }
+    return this.#sql.exec("SELECT 1 FROM outbox LIMIT 1").toArray().length > 0;
+  }
+
+  async #send(row: Dirty<Kind>, send: (dirty: Dirty<Kind>) => Promise<void>): Promise<void> {
+    try {
+      await send(row);
+    } catch (error) {
+      console.warn(JSON.stringify({ event: "replica not written", ...row, error: String(error) }));
+      return;
+    }
+    this.#sql.exec(
+      "DELETE FROM outbox WHERE kind = ? AND key = ? AND version = ?",
+      row.kind,
+      row.key,
+      row.version,
+    );
+  }
+}

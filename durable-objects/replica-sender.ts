@@ -1,0 +1,83 @@
+import type { Digest } from "../schemas/digest.ts";
+import type { RepositoryName, Tag } from "../schemas/reference.ts";
+import {
+  blobIndexName,
+  catalogName,
+  type HolderToken,
+  manifestReplicaKey,
+  tagReplicaKey,
+} from "../schemas/storage-keys.ts";
+import type { Link, ManifestStore, StoredManifest } from "./manifest-store.ts";
+import type { Dirty } from "./replica-outbox.ts";
+
+/** Whom a repository tells what: KV a manifest or tag, BlobIndex a drop, Catalog its presence. */
+export type ReplicaKind = "manifest" | "tag" | "drop" | "catalog";
+
+/** The metadata of a manifest in KV; its value is the manifest's bytes and then Link[] as JSON. */
+export interface ManifestReplica {
+  readonly mediaType: string;
+  /** Bytes of the manifest, with which the value begins. */
+  readonly size: number;
+}
+
+/** Sends what is dirty in a repository: always the truth of the moment in which it is sent. */
+export class ReplicaSender {
+  readonly #env: Env;
+  readonly #name: RepositoryName;
+  readonly #catalogVersion: number;
+  readonly #manifests: ManifestStore;
+
+  constructor(
+    env: Env,
+    identity: { name: RepositoryName; catalogVersion: number },
+    manifests: ManifestStore,
+  ) {
+    this.#env = env;
+    this.#name = identity.name;
+    this.#catalogVersion = identity.catalogVersion;
+    this.#manifests = manifests;
+  }
+
+  /** @throws what the store throws: the row then stays dirty. */
+  async send({ kind, key }: Dirty<ReplicaKind>): Promise<void> {
+    switch (kind) {
+      case "manifest":
+        return this.#sendManifest(key as Digest);
+      case "tag":
+        return this.#sendTag(key as Tag);
+      case "drop": {
+        const [digest, token] = key.split(" ") as [Digest, HolderToken];
+        return this.#env.BLOB_INDEX.getByName(blobIndexName(digest)).drop([{ digest, token }]);
+      }
+      case "catalog":
+        return this.#env.CATALOG.getByName(catalogName).set(
+          this.#name,
+          !this.#manifests.isEmpty(),
+          this.#catalogVersion,
+        );
+    }
+  }
+
+  async #sendManifest(digest: Digest): Promise<void> {
+    const key = manifestReplicaKey(this.#name, digest);
+    const stored = this.#manifests.find(digest);
+    if (stored === undefined) return this.#env.MANIFESTS.delete(key);
+    const links: Link[] = this.#manifests.links(digest);
+    const bytes = this.#manifests.bytes(stored);
+    const linkBytes = new TextEncoder().encode(JSON.stringify(links));
+    const value = new Uint8Array(bytes.length + linkBytes.length);
+    value.set(bytes);
+    value.set(linkBytes, bytes.length);
+    const metadata: ManifestReplica = { mediaType: stored.mediaType, size: stored.size };
+    return this.#env.MANIFESTS.put(key, value, { metadata });
+  }
+
+  async #sendTag(tag: Tag): Promise<void> {
+    const key = tagReplicaKey(this.#name, tag);
+    const digest = this.#manifests.tagged(tag);
+    const stored = digest === undefined ? undefined : this.#manifests.find(digest);
+    if (stored === undefined) return this.#env.TAGS.delete(key);
+    const metadata: StoredManifest = stored;
+    return this.#env.TAGS.put(key, "", { metadata });
+  }
+}

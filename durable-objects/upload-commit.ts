@@ -1,0 +1,134 @@
+import { createHash } from "node:crypto";
+import { algorithmOf, type Digest, digestOf, parseDigest } from "../schemas/digest.ts";
+import { done, type Outcome, refuse } from "../schemas/outcome.ts";
+import type { RepositoryName } from "../schemas/reference.ts";
+import { blobIndexName, newBlobKey, newHolderToken } from "../schemas/storage-keys.ts";
+import type { StoredBlob } from "./blob-index.ts";
+import type { PartWriter } from "./part-writer.ts";
+import type { SessionStore } from "./session-store.ts";
+import type { UploadState } from "./upload-state.ts";
+
+/** The algorithms as DigestStream names them. */
+const streamAlgorithms = { sha256: "SHA-256", sha512: "SHA-512" } as const;
+
+function wrongDigest(digest: Digest): Outcome<undefined> {
+  return refuse("DIGEST_INVALID", `the bytes of this upload are not ${digest}`);
+}
+
+/** Takes an upload session from its last byte to a blob that is readable in its repository. */
+export class UploadCommit {
+  readonly #env: Env;
+  readonly #store: SessionStore;
+
+  constructor(env: Env, store: SessionStore) {
+    this.#env = env;
+    this.#store = store;
+  }
+
+  /**
+   * Commits an open session: `state` as it is stored, and a writer that has the bytes of the
+   * closing request behind it. A digest that is wrong changes nothing.
+   */
+  async close(
+    state: UploadState,
+    writer: PartWriter,
+    offset: number,
+    digest: Digest,
+  ): Promise<Outcome<undefined>> {
+    if (writer.partCount === 0) return this.#closeTail(state, writer.tail, digest);
+    const canTell = writer.digest?.algorithm === algorithmOf(digest);
+    if (canTell && writer.digest?.withTail(writer.tail) !== digest) return wrongDigest(digest);
+    await writer.finish();
+    const assembling: UploadState = {
+      ...state,
+      stage: "assembling",
+      offset,
+      multipartId: writer.multipartId,
+      digest: canTell ? digest : undefined,
+    };
+    this.#store.keep(assembling, writer.parts, new Uint8Array());
+    return this.goOn(assembling, digest);
+  }
+
+  /**
+   * Goes on with a session whose parts are fixed: complete, read again what was not hashed on the
+   * way, claim, link. A `complete()` that happened already is recognised by the object's size.
+   */
+  async goOn(state: UploadState, digest: Digest): Promise<Outcome<undefined>> {
+    const stored = { key: state.key, size: state.offset };
+    let assembled = state;
+    if (state.stage === "assembling") {
+      await this.#complete(state);
+      assembled = { ...state, stage: "assembled" };
+      this.#store.keep(assembled, [], undefined);
+    }
+    const verified = assembled.digest ?? (await this.#digestOfStored(stored, digest));
+    if (verified !== digest) return wrongDigest(digest);
+    return this.#link(assembled, stored, digest);
+  }
+
+  /** A blob smaller than a part: one put, under a key that is new each time it is tried. */
+  async #closeTail(state: UploadState, tail: Uint8Array, digest: Digest) {
+    const algorithm = algorithmOf(digest);
+    if (digestOf(algorithm, createHash(algorithm).update(tail).digest()) !== digest) {
+      return wrongDigest(digest);
+    }
+    if (state.multipartId !== undefined) {
+      await this.#env.BLOBS.resumeMultipartUpload(state.key, state.multipartId).abort();
+    }
+    const key = newBlobKey(Date.now(), crypto.randomUUID());
+    await this.#env.BLOBS.put(key, tail, {
+      customMetadata: { repository: state.repository, digest },
+    });
+    return this.#link({ ...state, offset: tail.length }, { key, size: tail.length }, digest);
+  }
+
+  async #complete({ key, multipartId, offset }: UploadState): Promise<void> {
+    if (multipartId === undefined) throw new Error("an upload without parts is being assembled");
+    const multipart = this.#env.BLOBS.resumeMultipartUpload(key, multipartId);
+    try {
+      await multipart.complete(this.#store.parts().map(({ number, etag }) => ({ partNumber: number, etag })));
+    } catch (error) {
+      const object = await this.#env.BLOBS.head(key);
+      if (object?.size !== offset) throw error;
+    }
+  }
+
+  async #digestOfStored({ key }: StoredBlob, wanted: Digest): Promise<Digest | undefined> {
+    const object = await this.#env.BLOBS.get(key);
+    if (object === null) throw new Error(`${key} is not in R2`);
+    const algorithm = algorithmOf(wanted);
+    const hashing = new crypto.DigestStream(streamAlgorithms[algorithm]);
+    await object.body.pipeTo(hashing);
+    return parseDigest(digestOf(algorithm, new Uint8Array(await hashing.digest)));
+  }
+
+  async #link(state: UploadState, stored: StoredBlob, digest: Digest): Promise<Outcome<undefined>> {
+    const { repository } = state;
+    const linked = await claimAndLink(this.#env, repository, digest, stored);
+    if (linked.ok) this.#store.end({ ...state, stage: "closed", digest });
+    else if (state.stage === "assembled") this.#store.keep({ ...state, digest }, [], undefined);
+    return linked;
+  }
+}
+
+/** Claim first, link second: cut off in between it can leak a holder for an hour, never lose a blob. */
+async function claimAndLink(
+  env: Env,
+  repository: RepositoryName,
+  digest: Digest,
+  stored: StoredBlob,
+): Promise<Outcome<undefined>> {
+  const token = newHolderToken(Date.now(), crypto.randomUUID());
+  const claimed = await env.BLOB_INDEX.getByName(blobIndexName(digest)).claim(
+    { digest, token, repository },
+    stored,
+  );
+  if (!claimed.ok) return claimed;
+  const linked = await env.REPOSITORY.getByName(repository).linkBlob(repository, {
+    ...claimed.value,
+    digest,
+    token,
+  });
+  return linked.ok ? done(undefined) : linked;
+}

@@ -1,0 +1,305 @@
+import { DurableObject } from "cloudflare:workers";
+import { parseConfiguration } from "../schemas/configuration.ts";
+import type { Digest } from "../schemas/digest.ts";
+import { done, type Outcome, refuse, type Refusal } from "../schemas/outcome.ts";
+import { type ChunkRange, uploadRange } from "../schemas/range.ts";
+import { drain, drainBytesMax } from "../streams/body.ts";
+import { NoBuffer } from "./part-buffers.ts";
+import { partBytesFor, PartWriter, TooManyParts } from "./part-writer.ts";
+import { beginDigest, resumeDigest, type RunningDigest } from "./running-digest.ts";
+import { SessionStore } from "./session-store.ts";
+import { UploadCommit } from "./upload-commit.ts";
+import { type LockHolder, UploadLock } from "./upload-lock.ts";
+import type { SealedSession, UploadState } from "./upload-state.ts";
+
+/** A request's body with what its headers say of it. */
+export interface UploadBody {
+  readonly stream: ReadableStream<Uint8Array>;
+  /** Bytes by Content-Length; undefined for a stream of unknown length. */
+  readonly length: number | undefined;
+  /** By Content-Range. */
+  readonly chunk: ChunkRange | undefined;
+}
+
+/** containerd from 2.3 and Docker 29 give up 30 s after the last byte of their body. */
+const commitAnswerMsMax = 25_000;
+
+/**
+ * One per upload session that a PATCH reached. It keeps the offset, the parts in R2, the bytes
+ * behind them and the running digest.
+ *
+ * What exists while it lives: nothing (only POST came) → one row; with more than 8 MiB a multipart
+ * upload in R2, its etags in `parts`; what is behind the last part in `tail` → at commit one object
+ * under the session's key, claimed at BlobIndex and linked in the repository → one row that says
+ * so, until the session would have expired.
+ */
+export class UploadSession extends DurableObject<Env> {
+  readonly #store: SessionStore;
+  readonly #commit: UploadCommit;
+  readonly #lock = new UploadLock();
+  /** Of the stored parts; lost with the object, unless the session is chunked and saves it. */
+  #digest: RunningDigest | undefined;
+  #committing: { digest: Digest; outcome: Promise<Outcome<undefined>> } | undefined;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    const { uploadTimeoutMs, uploadCleanupIntervalMs } = parseConfiguration({
+      ...env,
+    }).configuration;
+    this.#store = new SessionStore(ctx.storage, uploadTimeoutMs, uploadCleanupIntervalMs);
+    this.#commit = new UploadCommit(env, this.#store);
+  }
+
+  /** Appends a body (end-5) and answers the new offset. A body that breaks off changes nothing. */
+  async append(session: SealedSession, body: UploadBody): Promise<Outcome<{ offset: number }>> {
+    return this.#answer(body, async () => {
+      const state = this.#live(session);
+      if (!state.ok) return state;
+      const holder = await this.#lock.enter();
+      if (holder === undefined) return outOfTurn(state.value.offset);
+      try {
+        return await this.#write(session, body, holder, async (stored, writer, offset) => {
+          this.#keep(stored, writer, offset);
+          return done({ offset });
+        });
+      } finally {
+        holder.leave();
+      }
+    });
+  }
+
+  /**
+   * Closes the session (end-6) with what it has and, where there is one, a last body. A digest that
+   * is wrong leaves it as it was. Repeated, it is answered as before; 25 s after its beginning it
+   * answers OVERLOADED and goes on by itself.
+   */
+  async commit(
+    session: SealedSession,
+    digest: Digest,
+    body: UploadBody | undefined,
+  ): Promise<Outcome<undefined>> {
+    return this.#answer(body, async () => {
+      const state = this.#store.find(session);
+      if (state?.stage === "closed" && state.digest === digest) return done(undefined);
+      if (this.#committing?.digest === digest) return inTime(this.#committing.outcome);
+      const live = this.#live(session);
+      if (!live.ok) return live;
+      const holder = await this.#lock.enter();
+      if (holder === undefined) return outOfTurn(live.value.offset);
+      const outcome = this.#close(session, digest, body, holder).finally(() => {
+        this.#committing = undefined;
+        holder.leave();
+      });
+      this.#committing = { digest, outcome };
+      this.ctx.waitUntil(outcome);
+      return inTime(outcome);
+    });
+  }
+
+  /** The offset (end-13). */
+  status(session: SealedSession): Outcome<{ offset: number }> {
+    const state = this.#live(session);
+    return state.ok ? done({ offset: state.value.offset }) : state;
+  }
+
+  /** Ends the session and forgets its bytes (end-14). Who still sends is made to give up. */
+  async cancel(session: SealedSession): Promise<Outcome<undefined>> {
+    return this.#answer(undefined, async () => {
+      const holder = await this.#lock.enter(true);
+      try {
+        const state = this.#live(session);
+        if (!state.ok) return state;
+        await this.#forgetStored(state.value);
+        this.#store.end({ ...state.value, stage: "cancelled" });
+        return done(undefined);
+      } finally {
+        holder?.leave();
+      }
+    });
+  }
+
+  override async alarm(): Promise<void> {
+    await this.#store.runDue(() => this.#expire());
+  }
+
+  /** Goes on with a commit that was cut off; deletes a session that is idle for its timeout. */
+  async #expire(): Promise<void> {
+    const holder = await this.#lock.enter();
+    if (holder === undefined) return this.#store.retryCommit();
+    try {
+      const state = this.#store.stored();
+      if (state === undefined) return;
+      const isVerified = state.digest !== undefined;
+      if (isVerified && (state.stage === "assembling" || state.stage === "assembled")) {
+        const linked = await this.#commit.goOn(state, state.digest);
+        if (!linked.ok) this.#store.retryCommit();
+        else this.#store.expireLater(state);
+      } else if (this.#store.isIdle(state)) {
+        if (state.stage !== "closed") await this.#forgetStored(state);
+        await this.#store.expire();
+      } else {
+        this.#store.expireLater(state);
+      }
+    } finally {
+      holder.leave();
+    }
+  }
+
+  #live(session: SealedSession): Outcome<UploadState> {
+    const state = this.#store.find(session);
+    if (state === undefined || state.stage === "closed" || state.stage === "cancelled") {
+      return refuse("BLOB_UPLOAD_UNKNOWN", "it was closed, cancelled or expired");
+    }
+    return done(state);
+  }
+
+  async #close(
+    session: SealedSession,
+    digest: Digest,
+    body: UploadBody | undefined,
+    holder: LockHolder,
+  ): Promise<Outcome<undefined>> {
+    const state = this.#live(session);
+    if (!state.ok) return state;
+    if (state.value.stage !== "open") return this.#commit.goOn(state.value, digest);
+    return this.#write(session, body, holder, (stored, writer, offset) =>
+      this.#commit.close(stored, writer, offset, digest),
+    );
+  }
+
+  /** Reads a body behind what is stored, and hands both on; only what `then` stores counts. */
+  async #write<T>(
+    session: SealedSession,
+    body: UploadBody | undefined,
+    holder: LockHolder,
+    then: (stored: UploadState, writer: PartWriter, offset: number) => Promise<Outcome<T>>,
+  ): Promise<Outcome<T>> {
+    const live = this.#live(session);
+    if (!live.ok) return live;
+    const state = begun(live.value, body);
+    if (state.stage !== "open") return refuse("BLOB_UPLOAD_INVALID", "its bytes are complete");
+    const { chunk, length } = body ?? {};
+    if (chunk !== undefined && chunk.offset !== state.offset) return outOfTurn(state.offset);
+    if (chunk !== undefined && length !== undefined && length !== chunk.length) {
+      return refuse("SIZE_INVALID", `Content-Length ${length}, Content-Range ${chunk.length}`);
+    }
+    const writer = this.#writer(state);
+    try {
+      const bytes = body === undefined ? 0 : await read(body, writer, holder);
+      if (bytes === undefined) return refuse("BLOB_UPLOAD_INVALID", "the body broke off");
+      const expected = chunk?.length ?? length ?? bytes;
+      if (bytes !== expected) return refuse("SIZE_INVALID", `${bytes} bytes, not ${expected}`);
+      await writer.settle();
+      return await then(state, writer, state.offset + bytes);
+    } finally {
+      await writer.release();
+    }
+  }
+
+  #writer(state: UploadState): PartWriter {
+    const partCount = this.#store.partCount();
+    return new PartWriter(
+      {
+        bucket: this.env.BLOBS,
+        metadata: { repository: state.repository },
+        // Known from its beginning, so that the session's end also ends it.
+        began: (multipartId) => this.#store.keep({ ...state, multipartId }, [], undefined),
+      },
+      {
+        key: state.key,
+        multipartId: state.multipartId,
+        partBytes: state.partBytes,
+        partCount,
+        tail: this.#store.tail(),
+        digest: partCount === 0 ? beginDigest(state.algorithm, state.chunked) : this.#resumed(state),
+      },
+    );
+  }
+
+  #resumed({ algorithm, savedDigest }: UploadState): RunningDigest | undefined {
+    return savedDigest === undefined ? this.#digest : resumeDigest(algorithm, savedDigest);
+  }
+
+  #keep(state: UploadState, writer: PartWriter, offset: number): void {
+    const { digest, multipartId } = writer;
+    this.#store.keep(
+      { ...state, offset, multipartId, savedDigest: digest?.save() },
+      writer.parts,
+      writer.tail,
+    );
+    this.#digest = digest;
+  }
+
+  async #forgetStored({ key, multipartId, stage }: UploadState): Promise<void> {
+    if (stage === "assembled") await this.env.BLOBS.delete(key);
+    else if (multipartId !== undefined) {
+      await this.env.BLOBS.resumeMultipartUpload(key, multipartId).abort();
+    }
+  }
+
+  /** Drains the body of a request that was refused, and makes an outcome of what is thrown. */
+  async #answer<T>(
+    body: UploadBody | undefined,
+    work: () => Promise<Outcome<T>>,
+  ): Promise<Outcome<T>> {
+    try {
+      const outcome = await work();
+      if (body !== undefined) await drain(body.stream, drainBytesMax);
+      return outcome;
+    } catch (error) {
+      if (body !== undefined) await drain(body.stream, drainBytesMax);
+      return refusalOf(error);
+    }
+  }
+}
+
+/** A session's first body decides about its parts and its digest. */
+function begun(state: UploadState, body: UploadBody | undefined): UploadState {
+  if (state.offset > 0 || state.multipartId !== undefined || body === undefined) return state;
+  const chunked = body.chunk !== undefined;
+  return { ...state, chunked, partBytes: partBytesFor(chunked ? undefined : body.length) };
+}
+
+/** The bytes read; undefined if the body broke off. */
+async function read(
+  body: UploadBody,
+  writer: PartWriter,
+  holder: LockHolder,
+): Promise<number | undefined> {
+  const reader = body.stream.getReader({ mode: "byob" });
+  holder.stoppedBy(() => void reader.cancel().catch(() => undefined));
+  const bytes = await writer.read(reader, () => {
+    holder.touchedMs = Date.now();
+  });
+  return holder.givenUp ? undefined : bytes;
+}
+
+function outOfTurn(offset: number): Refusal {
+  return refuse("RANGE_INVALID", `the session has ${offset} bytes`, {
+    Range: uploadRange(offset),
+  });
+}
+
+function refusalOf(error: unknown): Refusal {
+  if (error instanceof TooManyParts) return refuse("BLOB_TOO_LARGE", "more than 10,000 parts");
+  const what = error instanceof NoBuffer ? error.message : "the body broke off or R2 failed";
+  console.warn(JSON.stringify({ event: "upload request failed", error: String(error) }));
+  return refuse("OVERLOADED", what, { "Retry-After": "2" });
+}
+
+/** The outcome, or after 25 s that it is not there yet: the same request sent again joins it. */
+async function inTime(outcome: Promise<Outcome<undefined>>): Promise<Outcome<undefined>> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<Outcome<undefined>>((resolve) => {
+    timer = setTimeout(() => {
+      resolve(
+        refuse("OVERLOADED", "the blob is still being verified", { "Retry-After": "5" }),
+      );
+    }, commitAnswerMsMax);
+  });
+  try {
+    return await Promise.race([outcome, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

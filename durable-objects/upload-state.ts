@@ -1,0 +1,156 @@
+import type { Digest, DigestAlgorithm } from "../schemas/digest.ts";
+import type { RepositoryName } from "../schemas/reference.ts";
+import type { BlobKey } from "../schemas/storage-keys.ts";
+import type { UploadedPart } from "./part-writer.ts";
+
+/** What the seal of an upload session says: it is the Worker's word for what the client may touch. */
+export interface SealedSession {
+  readonly repository: RepositoryName;
+  readonly startedAtMs: number;
+  readonly algorithm: DigestAlgorithm;
+}
+
+/**
+ * - open: bytes may come.
+ * - assembling: the parts are fixed and R2 is asked to complete them.
+ * - assembled: the bytes are one object under the key.
+ * - closed: the blob is linked. cancelled: the client gave up. Neither comes back.
+ */
+type Stage = "open" | "assembling" | "assembled" | "closed" | "cancelled";
+
+/** One upload session, as it stood when the last request ended. */
+export interface UploadState {
+  readonly repository: RepositoryName;
+  readonly stage: Stage;
+  /** Bytes that were acknowledged. */
+  readonly offset: number;
+  readonly key: BlobKey;
+  readonly multipartId: string | undefined;
+  readonly partBytes: number;
+  readonly algorithm: DigestAlgorithm;
+  /** True if the session comes in chunks, so that its running digest can be saved. */
+  readonly chunked: boolean;
+  readonly savedDigest: Uint8Array | undefined;
+  /** The digest that the bytes were found to have, once they were. */
+  readonly digest: Digest | undefined;
+  readonly touchedMs: number;
+}
+
+/** SQLite rows hold at most 2,000,000 bytes on Cloudflare, more in local runs. */
+const rowBytesMax = 1024 * 1024;
+
+type SessionRow = {
+  repository: RepositoryName;
+  stage: Stage;
+  offset: number;
+  key: BlobKey;
+  multipart_id: string | null;
+  part_bytes: number;
+  algorithm: DigestAlgorithm;
+  chunked: number;
+  saved_digest: ArrayBuffer | null;
+  digest: Digest | null;
+  touched_ms: number;
+};
+
+/** The rows of an upload session. To be written within transactions of the session alone. */
+export class UploadRows {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  static readonly tables = [
+    `CREATE TABLE IF NOT EXISTS session (
+       id INTEGER PRIMARY KEY CHECK (id = 1), repository TEXT NOT NULL, stage TEXT NOT NULL,
+       offset INTEGER NOT NULL, key TEXT NOT NULL, multipart_id TEXT, part_bytes INTEGER NOT NULL,
+       algorithm TEXT NOT NULL, chunked INTEGER NOT NULL, saved_digest BLOB, digest TEXT,
+       touched_ms INTEGER NOT NULL)`,
+    "CREATE TABLE IF NOT EXISTS parts (number INTEGER PRIMARY KEY, etag TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS tail (number INTEGER PRIMARY KEY, bytes BLOB NOT NULL)",
+  ];
+
+  read(): UploadState | undefined {
+    const row = this.#sql.exec<SessionRow>("SELECT * FROM session").toArray()[0];
+    if (row === undefined) return undefined;
+    return {
+      repository: row.repository,
+      stage: row.stage,
+      offset: row.offset,
+      key: row.key,
+      multipartId: row.multipart_id ?? undefined,
+      partBytes: row.part_bytes,
+      algorithm: row.algorithm,
+      chunked: row.chunked === 1,
+      savedDigest: row.saved_digest === null ? undefined : new Uint8Array(row.saved_digest),
+      digest: row.digest ?? undefined,
+      touchedMs: row.touched_ms,
+    };
+  }
+
+  write(state: UploadState): void {
+    this.#sql.exec(
+      "INSERT OR REPLACE INTO session VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      state.repository,
+      state.stage,
+      state.offset,
+      state.key,
+      state.multipartId ?? null,
+      state.partBytes,
+      state.algorithm,
+      state.chunked ? 1 : 0,
+      state.savedDigest ?? null,
+      state.digest ?? null,
+      state.touchedMs,
+    );
+  }
+
+  /** All uploaded parts, in order: R2's simulator refuses another order. */
+  parts(): UploadedPart[] {
+    return this.#sql
+      .exec<{ number: number; etag: string }>("SELECT number, etag FROM parts ORDER BY number")
+      .toArray();
+  }
+
+  addParts(parts: readonly UploadedPart[]): void {
+    for (const { number, etag } of parts) {
+      this.#sql.exec("INSERT OR REPLACE INTO parts VALUES (?, ?)", number, etag);
+    }
+  }
+
+  partCount(): number {
+    const { last } = this.#sql
+      .exec<{ last: number | null }>("SELECT max(number) AS last FROM parts")
+      .one();
+    return last ?? 0;
+  }
+
+  /** The bytes behind the last part. */
+  tail(): Uint8Array {
+    const rows = this.#sql
+      .exec<{ bytes: ArrayBuffer }>("SELECT bytes FROM tail ORDER BY number")
+      .toArray();
+    const tail = new Uint8Array(rows.reduce((sum, row) => sum + row.bytes.byteLength, 0));
+    let at = 0;
+    for (const { bytes } of rows) {
+      tail.set(new Uint8Array(bytes), at);
+      at += bytes.byteLength;
+    }
+    return tail;
+  }
+
+  writeTail(tail: Uint8Array): void {
+    this.#sql.exec("DELETE FROM tail");
+    for (let number = 0; number * rowBytesMax < tail.length; number += 1) {
+      const row = tail.slice(number * rowBytesMax, (number + 1) * rowBytesMax);
+      this.#sql.exec("INSERT INTO tail VALUES (?, ?)", number, row);
+    }
+  }
+
+  /** Leaves the session's own row alone: it is what a late or repeated request is answered from. */
+  clearBytes(): void {
+    this.#sql.exec("DELETE FROM parts");
+    this.#sql.exec("DELETE FROM tail");
+  }
+}

@@ -1,0 +1,158 @@
+import { type Descriptor, isJsonObject, type JsonObject, parseDescriptor } from "./descriptor.ts";
+import type { Digest } from "./digest.ts";
+import { RegistryError } from "./errors.ts";
+
+/** A manifest as the registry needs to know it; its bytes are kept beside it, exactly as they came. */
+export interface Manifest {
+  readonly mediaType: string;
+  /** Config, layers and the blobs of an artifact: they have to be linked in the repository. */
+  readonly blobs: readonly Descriptor[];
+  /** What an index lists: manifests, or blobs (BuildKit's cache pushes an index of layers). */
+  readonly children: readonly Descriptor[];
+  readonly subject: Digest | undefined;
+  /** The artifact type that referrers are filtered by: artifactType, else the config's media type. */
+  readonly artifactType: string | undefined;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** Distribution spec, "Pushing manifests": registries should take at least 4 MiB. */
+export const manifestBytesMax = 4 * 1024 * 1024;
+export const manifestDescriptorsMax = 10_000;
+
+/**
+ * Objects, arrays and commas that a manifest may have. 4 MiB of `{},` would parse to 90 MB of heap,
+ * and an isolate has 128 MB.
+ */
+const manifestOpeningsMax = 100_000;
+const manifestCommasMax = 250_000;
+
+export const ociIndexMediaType = "application/vnd.oci.image.index.v1+json";
+const ociManifestMediaType = "application/vnd.oci.image.manifest.v1+json";
+const indexMediaTypes: ReadonlySet<string> = new Set([
+  ociIndexMediaType,
+  "application/vnd.docker.distribution.manifest.list.v2+json",
+]);
+const imageMediaTypes: ReadonlySet<string> = new Set([
+  ociManifestMediaType,
+  "application/vnd.docker.distribution.manifest.v2+json",
+]);
+
+function invalid(what: string): RegistryError {
+  return new RegistryError("MANIFEST_INVALID", what);
+}
+
+/** A byte's character: JSON's structure is ASCII, and so can't be part of a longer character. */
+function refuseHostileStructure(bytes: Uint8Array): void {
+  let openings = 0;
+  let commas = 0;
+  for (const byte of bytes) {
+    if (byte === 0x7b || byte === 0x5b) openings += 1;
+    else if (byte === 0x2c) commas += 1;
+  }
+  if (openings > manifestOpeningsMax || commas > manifestCommasMax) {
+    throw invalid(
+      `more than ${manifestOpeningsMax} objects and arrays or ${manifestCommasMax} commas`,
+    );
+  }
+}
+
+function parseJson(bytes: Uint8Array): JsonObject {
+  refuseHostileStructure(bytes);
+  let value: unknown;
+  try {
+    // A byte-order mark is kept, so that JSON.parse refuses it.
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
+  } catch {
+    throw invalid("the body is not JSON in UTF-8");
+  }
+  if (!isJsonObject(value)) throw invalid("the body is no JSON object");
+  return value;
+}
+
+function parseDescriptors(json: JsonObject, field: string): readonly Descriptor[] {
+  const list = json[field];
+  if (list === undefined || list === null) return [];
+  if (!Array.isArray(list)) throw invalid(`${field} is no array`);
+  if (list.length > manifestDescriptorsMax) {
+    throw invalid(`${field} has ${list.length} descriptors, at most ${manifestDescriptorsMax}`);
+  }
+  return list.map((item, at) => parseDescriptor(item, `${field}[${at}]`));
+}
+
+function parseAnnotations(json: JsonObject): Readonly<Record<string, string>> {
+  const annotations = json["annotations"];
+  if (annotations === undefined || annotations === null) return {};
+  if (!isJsonObject(annotations)) throw invalid("annotations is no object");
+  for (const [key, value] of Object.entries(annotations)) {
+    if (typeof value !== "string") {
+      throw invalid(`annotations["${key.slice(0, 64)}"] is no string`);
+    }
+  }
+  return annotations as Record<string, string>;
+}
+
+/** The media type that header and body agree on; a Content-Type's parameters do not count. */
+function mediaTypeOf(json: JsonObject, contentType: string | undefined): string {
+  const announced = contentType?.split(";", 1)[0]?.trim().toLowerCase();
+  const written = json["mediaType"];
+  if (written !== undefined && (typeof written !== "string" || written === "")) {
+    throw invalid("mediaType is not a non-empty string");
+  }
+  if (announced !== undefined && announced !== "" && written !== undefined) {
+    if (announced !== written.toLowerCase()) {
+      throw invalid(`Content-Type is ${announced}, mediaType is ${written.slice(0, 128)}`);
+    }
+  }
+  if (written !== undefined) return written;
+  if (announced !== undefined && announced !== "") return announced;
+  return Array.isArray(json["manifests"]) ? ociIndexMediaType : ociManifestMediaType;
+}
+
+/** An image with children, or an index with layers, is read differently by different clients. */
+function refuseAmbiguousForm(json: JsonObject, mediaType: string): void {
+  const isIndex = indexMediaTypes.has(mediaType);
+  const isImage = imageMediaTypes.has(mediaType);
+  const image = ["config", "layers"].find((field) => json[field] !== undefined);
+  if (json["manifests"] !== undefined && (image !== undefined || isImage)) {
+    throw invalid(`both manifests and ${image ?? "an image's media type"} (CVE-2021-41190)`);
+  }
+  if (isIndex && !Array.isArray(json["manifests"])) throw invalid("an index without manifests");
+  if (isImage && !isJsonObject(json["config"])) throw invalid("an image manifest without config");
+  if (isImage && !Array.isArray(json["layers"])) throw invalid("an image manifest without layers");
+}
+
+/**
+ * The manifest in `bytes`, which came with `contentType`: an image manifest or index of OCI or
+ * Docker schema 2, or another media type of the same form.
+ * @throws RegistryError MANIFEST_INVALID, MANIFEST_TOO_LARGE
+ */
+export function parseManifest(bytes: Uint8Array, contentType: string | undefined): Manifest {
+  if (bytes.length > manifestBytesMax) throw new RegistryError("MANIFEST_TOO_LARGE");
+  const json = parseJson(bytes);
+  if (json["schemaVersion"] !== 2) throw invalid("schemaVersion is not the number 2");
+  const mediaType = mediaTypeOf(json, contentType);
+  refuseAmbiguousForm(json, mediaType);
+  const config =
+    json["config"] === undefined ? undefined : parseDescriptor(json["config"], "config");
+  const blobs = [
+    ...(config === undefined ? [] : [config]),
+    ...parseDescriptors(json, "layers"),
+    ...parseDescriptors(json, "blobs"),
+  ];
+  const subject = json["subject"];
+  const artifactType = json["artifactType"];
+  if (artifactType !== undefined && typeof artifactType !== "string") {
+    throw invalid("artifactType is no string");
+  }
+  return {
+    mediaType,
+    blobs,
+    children: parseDescriptors(json, "manifests"),
+    subject:
+      subject === undefined || subject === null
+        ? undefined
+        : parseDescriptor(subject, "subject").digest,
+    artifactType: artifactType === "" ? config?.mediaType : (artifactType ?? config?.mediaType),
+    annotations: parseAnnotations(json),
+  };
+}

@@ -1,0 +1,66 @@
+/**
+ * Everything that is stored under a name, and the only maker of these names.
+ *
+ * R2  BLOBS      blobs/<yyyy-mm-dd>/<random>   the bytes of one blob; written once, never rewritten,
+ *                                              never reused; BlobIndex alone knows whose bytes
+ * KV  MANIFESTS  <repository>@<digest>         a manifest's exact bytes, then the links of its blobs
+ *                                              as JSON; metadata: media type and size of the manifest
+ * KV  TAGS       <repository>:<tag>            empty; metadata: digest, media type and size
+ *
+ * Durable Objects by name: Repository `<repository>`, BlobIndex `<algorithm>:<first two hex digits>`,
+ * UploadSession `<session id>`, Catalog `catalog`. The URLs are keys of the data centre's cache.
+ *
+ * The longest KV key is 255 + 1 + 135 bytes, below KV's limit of 512.
+ */
+import { algorithmOf, type Digest, hexOf } from "./digest.ts";
+import type { RepositoryName, Tag } from "./reference.ts";
+
+/** The R2 key of a blob. */
+export type BlobKey = string & { readonly __brand: "BlobKey" };
+
+/** What a holder of a blob shows to BlobIndex: `<base-36 milliseconds>-<random>`. */
+export type HolderToken = string & { readonly __brand: "HolderToken" };
+
+export const catalogName = "catalog";
+
+/** A key that was never used before; `random` is a random UUID. */
+export function newBlobKey(nowMs: number, random: string): BlobKey {
+  return `blobs/${new Date(nowMs).toISOString().slice(0, 10)}/${random}` as BlobKey;
+}
+
+/** The midnight (UTC) that began the day on which a key was made, in milliseconds of the epoch. */
+export function blobKeyTimeMs(key: BlobKey): number {
+  return Date.parse(key.slice("blobs/".length, "blobs/yyyy-mm-dd".length));
+}
+
+export function newHolderToken(nowMs: number, random: string): HolderToken {
+  return `${nowMs.toString(36)}-${random}` as HolderToken;
+}
+
+/** When a token was made, in milliseconds of the Unix epoch. */
+export function tokenTimeMs(token: HolderToken): number {
+  return Number.parseInt(token.slice(0, token.indexOf("-")), 36);
+}
+
+export function manifestReplicaKey(repository: RepositoryName, digest: Digest): string {
+  return `${repository}@${digest}`;
+}
+
+export function tagReplicaKey(repository: RepositoryName, tag: Tag): string {
+  return `${repository}:${tag}`;
+}
+
+/** The BlobIndex that answers for a digest: one of 256 per algorithm. */
+export function blobIndexName(digest: Digest): string {
+  return `${algorithmOf(digest)}:${hexOf(digest).slice(0, 2)}`;
+}
+
+/** The URL under which the data centre's cache keeps the link of a blob. */
+export function cachedLinkUrl(repository: RepositoryName, digest: Digest): string {
+  return `https://links.longshore.internal/${repository}/${digest}`;
+}
+
+/** The URL under which the data centre's cache remembers that a manifest was deleted here. */
+export function tombstoneUrl(repository: RepositoryName, digest: Digest): string {
+  return `https://tombstones.longshore.internal/${repository}/${digest}`;
+}

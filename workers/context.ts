@@ -1,0 +1,51 @@
+import type { Context } from "hono";
+import type { Configuration } from "../schemas/configuration.ts";
+import { type Digest, parseDigest } from "../schemas/digest.ts";
+import { RegistryError } from "../schemas/errors.ts";
+import { parseReference, parseRepositoryName } from "../schemas/reference.ts";
+import type { Reference, RepositoryName } from "../schemas/reference.ts";
+
+/** What a route gets with each request. */
+export interface RegistryHono {
+  Bindings: Env;
+  Variables: { configuration: Configuration };
+}
+
+export type RegistryContext = Context<RegistryHono>;
+
+export type RouteHandler = (context: RegistryContext) => Promise<Response> | Response;
+
+/** How much of a wrong value an error repeats. */
+const quotedCharactersMax = 300;
+
+function quote(text: string): string {
+  return `"${text.slice(0, quotedCharactersMax)}"`;
+}
+
+/** The repository that the path names. @throws RegistryError NAME_INVALID */
+export function repositoryNameOf(context: RegistryContext): RepositoryName {
+  const text = context.req.param("name") ?? "";
+  const name = parseRepositoryName(text);
+  if (name === undefined) throw new RegistryError("NAME_INVALID", quote(text));
+  return name;
+}
+
+/** The digest that the path names. @throws RegistryError DIGEST_INVALID */
+export function digestOfPath(context: RegistryContext): Digest {
+  return digestIn(context.req.param("digest") ?? "");
+}
+
+/** @throws RegistryError DIGEST_INVALID */
+export function digestIn(text: string): Digest {
+  const digest = parseDigest(text);
+  if (digest === undefined) throw new RegistryError("DIGEST_INVALID", quote(text));
+  return digest;
+}
+
+/** The tag or digest that the path names. @throws RegistryError DIGEST_INVALID, TAG_INVALID */
+export function referenceOf(context: RegistryContext): Reference {
+  const text = context.req.param("reference") ?? "";
+  const reference = parseReference(text);
+  if (reference !== undefined) return reference;
+  throw new RegistryError(text.includes(":") ? "DIGEST_INVALID" : "TAG_INVALID", quote(text));
+}

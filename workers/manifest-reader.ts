@@ -1,0 +1,72 @@
+import type { Link } from "../durable-objects/manifest-store.ts";
+import type { ManifestReplica } from "../durable-objects/replica-sender.ts";
+import type { Digest } from "../schemas/digest.ts";
+import { expectDone } from "../schemas/outcome.ts";
+import type { Reference, RepositoryName } from "../schemas/reference.ts";
+import { manifestReplicaKey } from "../schemas/storage-keys.ts";
+import type { RegistryContext } from "./context.ts";
+import { LinkCache } from "./link-cache.ts";
+
+/** A manifest that is answered. Bytes only where they were asked for. */
+export interface ReadManifest {
+  readonly digest: Digest;
+  readonly mediaType: string;
+  readonly size: number;
+  readonly bytes: Uint8Array | undefined;
+}
+
+/** KV's smallest: what was deleted elsewhere is served no longer than this and a link's 60 s. */
+const replicaCacheSeconds = 30;
+
+/**
+ * The manifest that a reference names: by tag from its repository, by digest from the replica in KV
+ * if there is one. What KV has is right, as a digest names one thing; what it lacks says nothing.
+ */
+export async function readManifest(
+  context: RegistryContext,
+  repository: RepositoryName,
+  reference: Reference,
+  withBytes: boolean,
+): Promise<ReadManifest> {
+  const isStrong = context.var.configuration.reads === "strong";
+  if (reference.kind === "digest" && !isStrong) {
+    const replica = await readReplica(context, repository, reference.digest);
+    if (replica !== undefined) return replica;
+  }
+  const stub = context.env.REPOSITORY.getByName(repository);
+  const found = expectDone(await stub.manifest(reference, withBytes));
+  if (!isStrong) rememberLinks(context, repository, found.links);
+  return found;
+}
+
+async function readReplica(
+  context: RegistryContext,
+  repository: RepositoryName,
+  digest: Digest,
+): Promise<ReadManifest | undefined> {
+  if (await new LinkCache().isDeleted(repository, digest)) return undefined;
+  try {
+    const { value, metadata } = await context.env.MANIFESTS.getWithMetadata<ManifestReplica>(
+      manifestReplicaKey(repository, digest),
+      { type: "arrayBuffer", cacheTtl: replicaCacheSeconds },
+    );
+    if (value === null || metadata === null) return undefined;
+    const { mediaType, size } = metadata;
+    const links = JSON.parse(new TextDecoder().decode(value.slice(size))) as Link[];
+    rememberLinks(context, repository, links);
+    return { digest, mediaType, size, bytes: new Uint8Array(value, 0, size) };
+  } catch (error) {
+    console.warn(JSON.stringify({ event: "replica not read", repository, error: String(error) }));
+    return undefined;
+  }
+}
+
+/** The blobs of a manifest are asked for next: their links save a call each. */
+function rememberLinks(
+  context: RegistryContext,
+  repository: RepositoryName,
+  links: readonly Link[],
+): void {
+  if (links.length === 0 || context.req.method === "HEAD") return;
+  context.executionCtx.waitUntil(new LinkCache().remember(repository, links));
+}

@@ -1,0 +1,37 @@
+import type { Digest } from "../schemas/digest.ts";
+import { expectDone } from "../schemas/outcome.ts";
+import type { RepositoryName } from "../schemas/reference.ts";
+import { blobIndexName, newHolderToken } from "../schemas/storage-keys.ts";
+
+/** How many holders of a digest are asked for one that the caller may pull from. */
+const holdersMax = 20;
+
+/**
+ * Links a blob of another repository (end-11); without `from`, of any that holds it. False if there
+ * is none: nothing is told about why, and the caller starts an upload.
+ */
+export async function mountBlob(
+  env: Env,
+  target: RepositoryName,
+  digest: Digest,
+  from: RepositoryName | undefined,
+): Promise<boolean> {
+  const index = env.BLOB_INDEX.getByName(blobIndexName(digest));
+  const sources = from === undefined ? await index.holders(digest, holdersMax) : [from];
+  for (const source of sources) {
+    // One source after the other: the first is as good as any.
+    /* oxlint-disable no-await-in-loop */
+    const linked = await env.REPOSITORY.getByName(source).blob(digest, "push");
+    if (!linked.ok) continue;
+    const token = newHolderToken(Date.now(), crypto.randomUUID());
+    const stored = await index.take({ digest, token, repository: target });
+    if (stored === undefined) return false;
+    const { key, size } = stored;
+    expectDone(
+      await env.REPOSITORY.getByName(target).linkBlob(target, { digest, key, size, token }),
+    );
+    return true;
+    /* oxlint-enable no-await-in-loop */
+  }
+  return false;
+}

@@ -1,0 +1,57 @@
+import { ociIndexMediaType } from "../../schemas/manifest.ts";
+import { expectDone } from "../../schemas/outcome.ts";
+import { nextLink, type Page, parsePage } from "../../schemas/pagination.ts";
+import { catalogName } from "../../schemas/storage-keys.ts";
+import { digestOfPath, type RegistryContext, repositoryNameOf } from "../context.ts";
+
+/** end-8: the tags of a repository, in byte order. */
+export async function listTags(context: RegistryContext): Promise<Response> {
+  const repository = repositoryNameOf(context);
+  const page = pageOf(context);
+  const stub = context.env.REPOSITORY.getByName(repository);
+  const { tags, more } = expectDone(await stub.tags(repository, page));
+  const link = more ? nextPage(`/v2/${repository}/tags/list`, page, tags.at(-1)) : {};
+  return Response.json({ name: repository, tags }, { headers: link });
+}
+
+/** Docker's catalog of repositories, in byte order. */
+export async function listRepositories(context: RegistryContext): Promise<Response> {
+  const page = pageOf(context);
+  const { names, more } = await context.env.CATALOG.getByName(catalogName).list(page);
+  const link = more ? nextPage("/v2/_catalog", page, names.at(-1)) : {};
+  return Response.json({ repositories: names }, { headers: link });
+}
+
+/** end-12: the manifests whose subject is the digest; none is an empty index, never 404. */
+export async function listReferrers(context: RegistryContext): Promise<Response> {
+  const repository = repositoryNameOf(context);
+  const digest = digestOfPath(context);
+  const artifactType = context.req.query("artifactType");
+  const stub = context.env.REPOSITORY.getByName(repository);
+  const { referrers, more } = await stub.referrers(
+    digest,
+    artifactType === "" ? undefined : artifactType,
+    context.req.query("last") ?? "",
+  );
+  const index = { schemaVersion: 2, mediaType: ociIndexMediaType, manifests: referrers };
+  const query = artifactType === undefined ? {} : { artifactType };
+  const last = referrers.at(-1)?.digest ?? "";
+  const link = nextLink(`/v2/${repository}/referrers/${digest}`, { ...query, last });
+  // Exactly this media type, without a charset: ggcr takes any other answer for no referrers API.
+  return new Response(JSON.stringify(index), {
+    headers: {
+      "Content-Type": ociIndexMediaType,
+      ...(artifactType ? { "OCI-Filters-Applied": "artifactType" } : {}),
+      ...(more ? { Link: link } : {}),
+    },
+  });
+}
+
+function pageOf({ req, var: { configuration } }: RegistryContext): Page {
+  return parsePage(req.query("n"), req.query("last"), configuration.pageLimits);
+}
+
+function nextPage(path: string, { limit }: Page, last: string | undefined) {
+  if (last === undefined) return {};
+  return { Link: nextLink(path, { n: String(limit), last }) };
+}

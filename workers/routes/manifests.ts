@@ -1,0 +1,76 @@
+import { createHash } from "node:crypto";
+import { algorithmOf, type Digest, digestOf } from "../../schemas/digest.ts";
+import { RegistryError } from "../../schemas/errors.ts";
+import { manifestBytesMax, parseManifest } from "../../schemas/manifest.ts";
+import { expectDone } from "../../schemas/outcome.ts";
+import type { Reference } from "../../schemas/reference.ts";
+import { readBytes } from "../../streams/body.ts";
+import { type RegistryContext, referenceOf, repositoryNameOf } from "../context.ts";
+import { LinkCache } from "../link-cache.ts";
+import { readManifest } from "../manifest-reader.ts";
+
+/** end-3: a manifest by tag or digest, byte for byte as it was pushed. */
+export async function getManifest(context: RegistryContext): Promise<Response> {
+  const repository = repositoryNameOf(context);
+  const withBytes = context.req.method !== "HEAD";
+  const found = await readManifest(context, repository, referenceOf(context), withBytes);
+  return new Response(withBytes ? (found.bytes ?? null) : null, {
+    headers: {
+      "Content-Type": found.mediaType,
+      "Content-Length": String(found.size),
+      "Docker-Content-Digest": found.digest,
+      ETag: `"${found.digest}"`,
+      "Cache-Control": "private, no-transform",
+    },
+  });
+}
+
+/** end-7: stores a manifest under its digest and, if it is pushed by tag, that tag. */
+export async function putManifest(context: RegistryContext): Promise<Response> {
+  const { env, req } = context;
+  const repository = repositoryNameOf(context);
+  const reference = referenceOf(context);
+  const announced = Number(req.header("Content-Length") ?? 0);
+  const bytes =
+    announced > manifestBytesMax ? undefined : await readBytes(req.raw.body, manifestBytesMax);
+  if (bytes === undefined) {
+    throw new RegistryError("MANIFEST_TOO_LARGE", `more than ${manifestBytesMax} bytes`);
+  }
+  const digest = digestOfManifest(bytes, reference);
+  const manifest = parseManifest(bytes, req.header("Content-Type"));
+  const push = { digest, mediaType: manifest.mediaType, size: bytes.length, bytes, manifest };
+  const tags = reference.kind === "tag" ? [reference.tag] : [];
+  expectDone(await env.REPOSITORY.getByName(repository).putManifest(repository, push, tags));
+  return new Response(null, {
+    status: 201,
+    headers: {
+      Location: `/v2/${repository}/manifests/${digest}`,
+      "Docker-Content-Digest": digest,
+      "Content-Length": "0",
+      ...(manifest.subject === undefined ? {} : { "OCI-Subject": manifest.subject }),
+    },
+  });
+}
+
+/** end-9: deletes a tag, or a manifest with its tags. */
+export async function deleteManifest(context: RegistryContext): Promise<Response> {
+  const { env } = context;
+  const repository = repositoryNameOf(context);
+  const reference = referenceOf(context);
+  const stub = env.REPOSITORY.getByName(repository);
+  expectDone(await stub.deleteManifest(repository, reference));
+  if (reference.kind === "digest" && context.var.configuration.reads !== "strong") {
+    await new LinkCache().rememberDeleted(repository, reference.digest);
+  }
+  return new Response(null, { status: 202, headers: { "Content-Length": "0" } });
+}
+
+/** @throws RegistryError DIGEST_INVALID if the manifest is pushed by another digest than it has */
+function digestOfManifest(bytes: Uint8Array, reference: Reference): Digest {
+  const algorithm = reference.kind === "digest" ? algorithmOf(reference.digest) : "sha256";
+  const digest = digestOf(algorithm, createHash(algorithm).update(bytes).digest());
+  if (reference.kind === "digest" && reference.digest !== digest) {
+    throw new RegistryError("DIGEST_INVALID", `the manifest sent is ${digest}`);
+  }
+  return digest;
+}

@@ -1,0 +1,208 @@
+import type { UploadBody } from "../../durable-objects/upload-session.ts";
+import { type Digest, parseDigest, parseDigestAlgorithm } from "../../schemas/digest.ts";
+import { RegistryError } from "../../schemas/errors.ts";
+import { expectDone, type Outcome } from "../../schemas/outcome.ts";
+import { parseChunkRange, uploadRange } from "../../schemas/range.ts";
+import { parseRepositoryName, type RepositoryName } from "../../schemas/reference.ts";
+import { digestIn, type RegistryContext, repositoryNameOf } from "../context.ts";
+import { mountBlob } from "../mount.ts";
+import {
+  type OpenedSession,
+  openSession,
+  sealAppended,
+  sealNewSession,
+} from "../upload-seal.ts";
+import { pushWholeBlob, wholeBlobBytesMax } from "../whole-blob.ts";
+
+/** R2's parts: regctl and the .NET SDK, which send chunks, then send chunks of this size. */
+const chunkBytesMin = 8 * 1024 * 1024;
+
+/** end-4a, end-4b and end-11: begins a session, or takes or mounts a whole blob. */
+export async function startUpload(context: RegistryContext): Promise<Response> {
+  const { env, req } = context;
+  const repository = repositoryNameOf(context);
+  const mount = parseDigest(req.query("mount") ?? "");
+  if (mount !== undefined) {
+    const from = req.query("from");
+    const source = from === undefined ? undefined : parseRepositoryName(from);
+    const isNameable = from === undefined || source !== undefined;
+    if (isNameable && (await mountBlob(env, repository, mount, source))) {
+      return created(repository, mount);
+    }
+    return accepted(context, repository, "sha256");
+  }
+  const algorithm = parseDigestAlgorithm(req.query("digest-algorithm") ?? "sha256") ?? "sha256";
+  const digestText = req.query("digest");
+  if (digestText === undefined) return accepted(context, repository, algorithm);
+  const digest = digestIn(digestText);
+  const length = contentLength(req.raw);
+  if (length !== undefined && length <= wholeBlobBytesMax) {
+    await push(context, repository, digest, length);
+  } else {
+    const sealed = await sealNewSession(env, repository, algorithm);
+    const session = await openSession(env, repository, sealed);
+    await commit(context, session, digest);
+  }
+  return created(repository, digest);
+}
+
+/** end-5: appends to a session a stream, or a chunk that says where it belongs. */
+export async function appendUpload(context: RegistryContext): Promise<Response> {
+  const { env, req } = context;
+  const repository = repositoryNameOf(context);
+  const sealed = sealedId(context);
+  const session = await openSession(env, repository, sealed);
+  const body = uploadBody(req.raw) ?? emptyBody();
+  const answer = await env.UPLOAD_SESSION.getByName(session.id).append(session, body);
+  const { offset } = expectDone(located(answer, repository, sealed));
+  const next = await sealAppended(env, repository, sealed);
+  return new Response(null, {
+    status: 202,
+    headers: {
+      ...sessionHeaders(repository, next),
+      // Docker fails on "0--1", and takes an empty layer's range for its size less one.
+      Range: offset === 0 ? "0-0" : uploadRange(offset),
+    },
+  });
+}
+
+/**
+ * end-6: closes a session with what it has, with a last chunk, or with the whole blob. A whole blob
+ * (a length, no Content-Range, no PATCH before) needs no session object.
+ */
+export async function commitUpload(context: RegistryContext): Promise<Response> {
+  const { env, req } = context;
+  const repository = repositoryNameOf(context);
+  const session = await openSession(env, repository, sealedId(context));
+  const digestText = req.query("digest");
+  if (digestText === undefined) {
+    throw new RegistryError("DIGEST_INVALID", "the query has no digest=<algorithm>:<hex>");
+  }
+  const digest = digestIn(digestText);
+  const length = contentLength(req.raw);
+  const isWhole = !session.appended && req.header("Content-Range") === undefined;
+  if (isWhole && length !== undefined && length > 0 && length <= wholeBlobBytesMax) {
+    await push(context, repository, digest, length);
+  } else {
+    await commit(context, session, digest);
+  }
+  return created(repository, digest);
+}
+
+/** end-13: how many bytes a session has. */
+export async function uploadStatus(context: RegistryContext): Promise<Response> {
+  const { env } = context;
+  const repository = repositoryNameOf(context);
+  const sealed = sealedId(context);
+  const session = await openSession(env, repository, sealed);
+  const { offset } = expectDone(await env.UPLOAD_SESSION.getByName(session.id).status(session));
+  return new Response(null, {
+    status: 204,
+    headers: { ...sessionHeaders(repository, sealed), Range: uploadRange(offset) },
+  });
+}
+
+/** end-14: ends a session and forgets its bytes. */
+export async function cancelUpload(context: RegistryContext): Promise<Response> {
+  const { env } = context;
+  const repository = repositoryNameOf(context);
+  const session = await openSession(env, repository, sealedId(context));
+  expectDone(await env.UPLOAD_SESSION.getByName(session.id).cancel(session));
+  return new Response(null, { status: 204 });
+}
+
+async function push(
+  context: RegistryContext,
+  repository: RepositoryName,
+  digest: Digest,
+  length: number,
+): Promise<void> {
+  const bytes = context.req.raw.body;
+  const pushing = pushWholeBlob(context.env, { repository, digest, bytes, length });
+  // A client that goes away after its last byte still gets its blob claimed and linked.
+  context.executionCtx.waitUntil(pushing.catch(() => undefined));
+  await pushing;
+}
+
+async function commit(
+  context: RegistryContext,
+  session: OpenedSession,
+  digest: Digest,
+): Promise<void> {
+  const { env, req } = context;
+  const stub = env.UPLOAD_SESSION.getByName(session.id);
+  const answer = await stub.commit(session, digest, uploadBody(req.raw));
+  expectDone(located(answer, session.repository, sealedId(context)));
+}
+
+/** A refused chunk is told where to go on (distribution spec, "Pushing a blob in chunks"). */
+function located<T>(answer: Outcome<T>, repository: RepositoryName, sealed: string): Outcome<T> {
+  if (answer.ok || sealed === "") return answer;
+  const Location = uploadPath(repository, sealed);
+  return { ...answer, headers: { ...answer.headers, Location } };
+}
+
+async function accepted(
+  { env }: RegistryContext,
+  repository: RepositoryName,
+  algorithm: "sha256" | "sha512",
+): Promise<Response> {
+  const sealed = await sealNewSession(env, repository, algorithm);
+  return new Response(null, {
+    status: 202,
+    headers: {
+      ...sessionHeaders(repository, sealed),
+      "OCI-Chunk-Min-Length": String(chunkBytesMin),
+    },
+  });
+}
+
+function created(repository: RepositoryName, digest: Digest): Response {
+  return new Response(null, {
+    status: 201,
+    headers: {
+      Location: `/v2/${repository}/blobs/${digest}`,
+      "Docker-Content-Digest": digest,
+      "Content-Length": "0",
+    },
+  });
+}
+
+function uploadPath(repository: RepositoryName, sealed: string): string {
+  return `/v2/${repository}/blobs/uploads/${sealed}`;
+}
+
+function sessionHeaders(repository: RepositoryName, sealed: string): Record<string, string> {
+  return {
+    Location: uploadPath(repository, sealed),
+    "Docker-Upload-UUID": sealed,
+    "Content-Length": "0",
+  };
+}
+
+function sealedId(context: RegistryContext): string {
+  return context.req.param("session") ?? "";
+}
+
+/** Content-Length in bytes; undefined for a stream (chunked, or HTTP/2 without the header). */
+function contentLength({ headers }: Request): number | undefined {
+  const text = headers.get("Content-Length");
+  return text === null ? undefined : Number(text);
+}
+
+/** @throws RegistryError RANGE_INVALID for a Content-Range that is none */
+function uploadBody(request: Request): UploadBody | undefined {
+  if (request.body === null) return undefined;
+  const range = request.headers.get("Content-Range");
+  const chunk = range === null ? undefined : parseChunkRange(range);
+  if (range !== null && chunk === undefined) {
+    throw new RegistryError("RANGE_INVALID", `Content-Range "${range.slice(0, 100)}"`);
+  }
+  return { stream: request.body, length: contentLength(request), chunk };
+}
+
+function emptyBody(): UploadBody {
+  const { readable, writable } = new FixedLengthStream(0);
+  void writable.close();
+  return { stream: readable, length: 0, chunk: undefined };
+}

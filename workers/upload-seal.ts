@@ -1,0 +1,108 @@
+import { Buffer } from "node:buffer";
+import type { SealedSession } from "../durable-objects/upload-state.ts";
+import type { DigestAlgorithm } from "../schemas/digest.ts";
+import { RegistryError } from "../schemas/errors.ts";
+import type { RepositoryName } from "../schemas/reference.ts";
+import { catalogName } from "../schemas/storage-keys.ts";
+
+/** A session whose seal was found unbroken. */
+export interface OpenedSession extends SealedSession {
+  /** The name of its UploadSession. */
+  readonly id: string;
+  /** False: no PATCH was answered with this Location, so a whole blob may come. */
+  readonly appended: boolean;
+}
+
+const randomBytes = 16;
+const timeBytes = 6;
+const macBytes = 16;
+const payloadBytes = randomBytes + timeBytes + 1;
+const sha512Flag = 1;
+const appendedFlag = 2;
+
+let sealingKey: Promise<CryptoKey> | undefined;
+
+/** The deployment's key, asked for once per isolate. */
+async function key(env: Env): Promise<CryptoKey> {
+  sealingKey ??= (async () => {
+    const bytes = await env.CATALOG.getByName(catalogName).sealingKey();
+    return crypto.subtle.importKey("raw", bytes, { name: "HMAC", hash: "SHA-256" }, false, [
+      "sign",
+    ]);
+  })();
+  try {
+    return await sealingKey;
+  } catch (error) {
+    sealingKey = undefined;
+    throw error;
+  }
+}
+
+async function mac(env: Env, repository: string, payload: Uint8Array): Promise<Buffer> {
+  const prefix = Buffer.from(`upload session\n${repository}\n`);
+  const signature = await crypto.subtle.sign(
+    "HMAC",
+    await key(env),
+    Buffer.concat([prefix, payload]),
+  );
+  return Buffer.from(signature).subarray(0, macBytes);
+}
+
+async function seal(env: Env, repository: RepositoryName, payload: Buffer): Promise<string> {
+  const sealed = Buffer.concat([payload, await mac(env, repository, payload)]);
+  return sealed.toString("base64url");
+}
+
+/**
+ * The id of a new upload session: 52 characters that need no escape. It is sealed with its
+ * repository and time, so that no object has to be woken before the first byte comes, and no other
+ * repository can use it.
+ */
+export async function sealNewSession(
+  env: Env,
+  repository: RepositoryName,
+  algorithm: DigestAlgorithm,
+): Promise<string> {
+  const payload = Buffer.alloc(payloadBytes);
+  crypto.getRandomValues(payload.subarray(0, randomBytes));
+  payload.writeUIntBE(Date.now(), randomBytes, timeBytes);
+  payload[payloadBytes - 1] = algorithm === "sha512" ? sha512Flag : 0;
+  return seal(env, repository, payload);
+}
+
+/** The id of the same session in the Location of a PATCH; the former one goes on to serve. */
+export async function sealAppended(
+  env: Env,
+  repository: RepositoryName,
+  sealed: string,
+): Promise<string> {
+  const payload = Buffer.from(sealed, "base64url").subarray(0, payloadBytes);
+  payload[payloadBytes - 1] = (payload[payloadBytes - 1] ?? 0) | appendedFlag;
+  return seal(env, repository, payload);
+}
+
+/** The session of an id. @throws RegistryError BLOB_UPLOAD_UNKNOWN if it is none of this repository */
+export async function openSession(
+  env: Env,
+  repository: RepositoryName,
+  sealed: string,
+): Promise<OpenedSession> {
+  const bytes = Buffer.from(sealed, "base64url");
+  const payload = bytes.subarray(0, payloadBytes);
+  const isWhole = bytes.length === payloadBytes + macBytes;
+  const expected = isWhole ? await mac(env, repository, payload) : undefined;
+  if (
+    expected === undefined ||
+    !crypto.subtle.timingSafeEqual(expected, bytes.subarray(payloadBytes))
+  ) {
+    throw new RegistryError("BLOB_UPLOAD_UNKNOWN", `no such session in ${repository}`);
+  }
+  const flags = payload[payloadBytes - 1] ?? 0;
+  return {
+    id: payload.toString("base64url", 0, randomBytes),
+    repository,
+    startedAtMs: payload.readUIntBE(randomBytes, timeBytes),
+    algorithm: (flags & sha512Flag) === 0 ? "sha256" : "sha512",
+    appended: (flags & appendedFlag) !== 0,
+  };
+}
