@@ -181,9 +181,7 @@ export class ManifestStore {
 
   /** False if there was no such tag. */
   untag(tag: Tag): boolean {
-    return (
-      this.#sql.exec("DELETE FROM tags WHERE tag = ? RETURNING tag", tag).toArray().length > 0
-    );
+    return this.#sql.exec("DELETE FROM tags WHERE tag = ? RETURNING tag", tag).toArray().length > 0;
   }
 
   /** The tags after `last` in byte order, at most `limit`, and whether there are more. */

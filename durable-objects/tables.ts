@@ -12,7 +12,10 @@ export class Tables {
     this.#sql = sql;
     this.#statements = statements;
     this.#exist =
-      sql.exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_cf%' ESCAPE '\\'")
+      sql
+        .exec(
+          "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_cf%' ESCAPE '\\'",
+        )
         .toArray().length > 0;
   }
 

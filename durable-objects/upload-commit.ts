@@ -87,7 +87,9 @@ export class UploadCommit {
     if (multipartId === undefined) throw new Error("an upload without parts is being assembled");
     const multipart = this.#env.BLOBS.resumeMultipartUpload(key, multipartId);
     try {
-      await multipart.complete(this.#store.parts().map(({ number, etag }) => ({ partNumber: number, etag })));
+      await multipart.complete(
+        this.#store.parts().map(({ number, etag }) => ({ partNumber: number, etag })),
+      );
     } catch (error) {
       const object = await this.#env.BLOBS.head(key);
       if (object?.size !== offset) throw error;

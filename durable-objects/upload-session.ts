@@ -4,6 +4,7 @@ import type { Digest } from "../schemas/digest.ts";
 import { done, type Outcome, refuse, type Refusal } from "../schemas/outcome.ts";
 import { type ChunkRange, uploadRange } from "../schemas/range.ts";
 import { drain, drainBytesMax } from "../streams/body.ts";
+import { inTime } from "./deadline.ts";
 import { NoBuffer } from "./part-buffers.ts";
 import { partBytesFor, PartWriter, TooManyParts } from "./part-writer.ts";
 import { beginDigest, resumeDigest, type RunningDigest } from "./running-digest.ts";
@@ -20,9 +21,6 @@ export interface UploadBody {
   /** By Content-Range. */
   readonly chunk: ChunkRange | undefined;
 }
-
-/** containerd from 2.3 and Docker 29 give up 30 s after the last byte of their body. */
-const commitAnswerMsMax = 25_000;
 
 /**
  * One per upload session that a PATCH reached. It keeps the offset, the parts in R2, the bytes
@@ -211,7 +209,8 @@ export class UploadSession extends DurableObject<Env> {
         partBytes: state.partBytes,
         partCount,
         tail: this.#store.tail(),
-        digest: partCount === 0 ? beginDigest(state.algorithm, state.chunked) : this.#resumed(state),
+        digest:
+          partCount === 0 ? beginDigest(state.algorithm, state.chunked) : this.#resumed(state),
       },
     );
   }
@@ -285,21 +284,4 @@ function refusalOf(error: unknown): Refusal {
   const what = error instanceof NoBuffer ? error.message : "the body broke off or R2 failed";
   console.warn(JSON.stringify({ event: "upload request failed", error: String(error) }));
   return refuse("OVERLOADED", what, { "Retry-After": "2" });
-}
-
-/** The outcome, or after 25 s that it is not there yet: the same request sent again joins it. */
-async function inTime(outcome: Promise<Outcome<undefined>>): Promise<Outcome<undefined>> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<Outcome<undefined>>((resolve) => {
-    timer = setTimeout(() => {
-      resolve(
-        refuse("OVERLOADED", "the blob is still being verified", { "Retry-After": "5" }),
-      );
-    }, commitAnswerMsMax);
-  });
-  try {
-    return await Promise.race([outcome, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -16,7 +16,11 @@ export interface PageLimits {
  * The page that `n` and `last` ask for (end-8b). More than the maximum is clamped: the answer's
  * Link leads on. @throws RegistryError PAGINATION_NUMBER_INVALID for an `n` that is no whole number.
  */
-export function parsePage(n: string | undefined, last: string | undefined, limits: PageLimits): Page {
+export function parsePage(
+  n: string | undefined,
+  last: string | undefined,
+  limits: PageLimits,
+): Page {
   if (n === undefined || n === "") return { limit: limits.defaultLimit, last: last ?? "" };
   if (!/^\d+$/.test(n)) {
     throw new RegistryError("PAGINATION_NUMBER_INVALID", `n is "${n.slice(0, 64)}"`);

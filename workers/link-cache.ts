@@ -29,7 +29,10 @@ export class LinkCache {
     const cache = await this.#cache;
     await Promise.all(
       links.map((link) =>
-        cache.put(cachedLinkUrl(repository, link.digest), cacheable(JSON.stringify(link), linkSeconds)),
+        cache.put(
+          cachedLinkUrl(repository, link.digest),
+          cacheable(JSON.stringify(link), linkSeconds),
+        ),
       ),
     );
   }
@@ -44,10 +47,9 @@ export class LinkCache {
   }
 
   async rememberDeleted(repository: RepositoryName, digest: Digest): Promise<void> {
-    await (await this.#cache).put(
-      tombstoneUrl(repository, digest),
-      cacheable("deleted", tombstoneSeconds),
-    );
+    await (
+      await this.#cache
+    ).put(tombstoneUrl(repository, digest), cacheable("deleted", tombstoneSeconds));
   }
 }
 

@@ -6,12 +6,7 @@ import { parseChunkRange, uploadRange } from "../../schemas/range.ts";
 import { parseRepositoryName, type RepositoryName } from "../../schemas/reference.ts";
 import { digestIn, type RegistryContext, repositoryNameOf } from "../context.ts";
 import { mountBlob } from "../mount.ts";
-import {
-  type OpenedSession,
-  openSession,
-  sealAppended,
-  sealNewSession,
-} from "../upload-seal.ts";
+import { type OpenedSession, openSession, sealAppended, sealNewSession } from "../upload-seal.ts";
 import { pushWholeBlob, wholeBlobBytesMax } from "../whole-blob.ts";
 
 /** R2's parts: regctl and the .NET SDK, which send chunks, then send chunks of this size. */
