@@ -1,21 +1,34 @@
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
+/** Tests in workerd, against the Worker in `main` with the bindings of wrangler.toml. */
+function registryTests(name: string, main: string, include: string[]) {
+  return {
+    plugins: [
+      cloudflareTest({
+        main,
+        wrangler: { configPath: "./wrangler.toml" },
+        miniflare: { bindings: { REGISTRY_AUTH_TYPE: "none" } },
+      }),
+    ],
+    test: { name, include, testTimeout: 60_000 },
+  };
+}
+
+const throughHttp = "test/*.test.ts";
+
 export default defineConfig({
   test: {
     projects: [
-      {
-        plugins: [
-          cloudflareTest({
-            wrangler: { configPath: "./wrangler.toml" },
-            miniflare: { bindings: { REGISTRY_AUTH_TYPE: "none" } },
-          }),
-        ],
-        test: {
-          name: "registry",
-          include: ["test/*.test.ts", "test/durable-objects/**/*.test.ts", "test/schemas/**/*.test.ts"],
-        },
-      },
+      registryTests("registry", "workers/registry.ts", [
+        throughHttp,
+        "test/durable-objects/**/*.test.ts",
+        "test/schemas/**/*.test.ts",
+      ]),
+      registryTests("stale replicas", "test/doubles/stale-replicas.ts", [throughHttp]),
+      registryTests("budgets", "test/doubles/counted-operations.ts", ["test/budgets/*.test.ts"]),
+      { test: { name: "standalone", include: ["test/standalone/**/*.test.ts"] } },
+      { test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], fileParallelism: false } },
     ],
   },
 });

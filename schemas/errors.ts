@@ -100,6 +100,11 @@ export const errorTable = {
     message: "invalid tag",
     advice: "use letters, digits, . _ and -, not beginning with . or -, at most 128 characters",
   },
+  TAGS_TOO_MANY: {
+    status: 414,
+    message: "too many tags",
+    advice: "push the manifest again with the rest of its tags",
+  },
   BLOB_TOO_LARGE: {
     status: 413,
     message: "blob too large",
@@ -136,6 +141,7 @@ const wireCodes: Partial<Record<ErrorCode, string>> = {
   OVERLOADED: "UNAVAILABLE",
   RANGE_NOT_SATISFIABLE: "RANGE_INVALID",
   ROUTE_UNKNOWN: "NAME_UNKNOWN",
+  TAGS_TOO_MANY: "TAG_INVALID",
 };
 
 /** An error that the client is told. `what` says which value was wrong and what is allowed. */

@@ -43,5 +43,8 @@ export async function readBytes(
   return bytes;
 }
 
-/** What an early error reads of a body before it cuts the rest. */
-export const drainBytesMax = 1024 * 1024;
+/**
+ * What an early error reads of a body before it cuts the rest: twice the chunk that clients are asked
+ * to send. Go clients whose chunk is cut report a broken pipe in the place of the answer.
+ */
+export const drainBytesMax = 16 * 1024 * 1024;

@@ -3,7 +3,7 @@ import { algorithmOf, type Digest, digestOf } from "../../schemas/digest.ts";
 import { RegistryError } from "../../schemas/errors.ts";
 import { manifestBytesMax, parseManifest } from "../../schemas/manifest.ts";
 import { expectDone } from "../../schemas/outcome.ts";
-import type { Reference } from "../../schemas/reference.ts";
+import { parseTag, type Reference, type Tag } from "../../schemas/reference.ts";
 import { readBytes } from "../../streams/body.ts";
 import { type RegistryContext, referenceOf, repositoryNameOf } from "../context.ts";
 import { LinkCache } from "../link-cache.ts";
@@ -25,12 +25,16 @@ export async function getManifest(context: RegistryContext): Promise<Response> {
   });
 }
 
-/** end-7: stores a manifest under its digest and, if it is pushed by tag, that tag. */
+/** How many tags one PUT by digest may name; the spec asks for at least 10. */
+const tagsMax = 100;
+
+/** end-7a and end-7b: stores a manifest under its digest, and has the tags that were named name it. */
 export async function putManifest(context: RegistryContext): Promise<Response> {
   const { env, req } = context;
   const repository = repositoryNameOf(context);
   const reference = referenceOf(context);
   const announced = Number(req.header("Content-Length") ?? 0);
+  const tags = tagsOf(context, reference);
   const bytes =
     announced > manifestBytesMax ? undefined : await readBytes(req.raw.body, manifestBytesMax);
   if (bytes === undefined) {
@@ -39,7 +43,6 @@ export async function putManifest(context: RegistryContext): Promise<Response> {
   const digest = digestOfManifest(bytes, reference);
   const manifest = parseManifest(bytes, req.header("Content-Type"));
   const push = { digest, mediaType: manifest.mediaType, size: bytes.length, bytes, manifest };
-  const tags = reference.kind === "tag" ? [reference.tag] : [];
   expectDone(await env.REPOSITORY.getByName(repository).putManifest(repository, push, tags));
   return new Response(null, {
     status: 201,
@@ -48,6 +51,7 @@ export async function putManifest(context: RegistryContext): Promise<Response> {
       "Docker-Content-Digest": digest,
       "Content-Length": "0",
       ...(manifest.subject === undefined ? {} : { "OCI-Subject": manifest.subject }),
+      ...(reference.kind === "digest" && tags.length > 0 ? { "OCI-Tag": tags.join(", ") } : {}),
     },
   });
 }
@@ -63,6 +67,20 @@ export async function deleteManifest(context: RegistryContext): Promise<Response
     await new LinkCache().rememberDeleted(repository, reference.digest);
   }
   return new Response(null, { status: 202, headers: { "Content-Length": "0" } });
+}
+
+/** The tag of the path, or the tags of the query. @throws RegistryError TAG_INVALID, TAGS_TOO_MANY */
+function tagsOf({ req }: RegistryContext, reference: Reference): Tag[] {
+  if (reference.kind === "tag") return [reference.tag];
+  const texts = req.queries("tag") ?? [];
+  if (texts.length > tagsMax) {
+    throw new RegistryError("TAGS_TOO_MANY", `${texts.length} tags, at most ${tagsMax}`);
+  }
+  return texts.map((text) => {
+    const tag = parseTag(text);
+    if (tag === undefined) throw new RegistryError("TAG_INVALID", `"${text.slice(0, 300)}"`);
+    return tag;
+  });
 }
 
 /** @throws RegistryError DIGEST_INVALID if the manifest is pushed by another digest than it has */
