@@ -27,8 +27,17 @@ export default defineConfig({
       ]),
       registryTests("stale replicas", "test/doubles/stale-replicas.ts", [throughHttp]),
       registryTests("budgets", "test/doubles/counted-operations.ts", ["test/budgets/*.test.ts"]),
+      { test: { name: "deployments", include: ["test/deployments/*.test.ts"] } },
       { test: { name: "standalone", include: ["test/standalone/**/*.test.ts"] } },
-      { test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], fileParallelism: false } },
+      {
+        test: {
+          name: "e2e",
+          include: ["test/e2e/**/*.test.ts"],
+          fileParallelism: false,
+          testTimeout: 300_000,
+          hookTimeout: 120_000,
+        },
+      },
     ],
   },
 });

@@ -168,7 +168,7 @@ export class BlobIndex extends DurableObject<Env> {
       const list = JSON.stringify(keys);
       this.#sql.exec(
         `DELETE FROM blobs WHERE (digest, key) IN
-           (SELECT digest, key FROM garbage JOIN json_each(?) ON key = value)`,
+           (SELECT garbage.digest, garbage.key FROM garbage JOIN json_each(?) ON garbage.key = value)`,
         list,
       );
       await this.env.BLOBS.delete(keys);

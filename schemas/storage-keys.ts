@@ -64,3 +64,8 @@ export function cachedLinkUrl(repository: RepositoryName, digest: Digest): strin
 export function tombstoneUrl(repository: RepositoryName, digest: Digest): string {
   return `https://tombstones.longshore.internal/${repository}/${digest}`;
 }
+
+/** The URL under which the data centre's cache remembers that an upload session has bytes. */
+export function appendedSessionUrl(sessionId: string): string {
+  return `https://sessions.longshore.internal/${sessionId}`;
+}

@@ -3,7 +3,7 @@ import type { Digest } from "../schemas/digest.ts";
 import type { RepositoryName } from "../schemas/reference.ts";
 import { cachedLinkUrl, tombstoneUrl } from "../schemas/storage-keys.ts";
 
-const cacheName = "longshore";
+const cacheName = "links";
 /** Shorter than BlobIndex keeps the object of a blob that nobody holds. */
 const linkSeconds = 60;
 /** Longer than KV and its own caches serve a manifest that was deleted. */

@@ -6,6 +6,7 @@ import { parseChunkRange, uploadRange } from "../../schemas/range.ts";
 import { parseRepositoryName, type RepositoryName } from "../../schemas/reference.ts";
 import { digestIn, type RegistryContext, repositoryNameOf } from "../context.ts";
 import { mountBlob } from "../mount.ts";
+import { rememberAppended, wasAppended } from "../session-cache.ts";
 import { type OpenedSession, openSession, sealAppended, sealNewSession } from "../upload-seal.ts";
 import { pushWholeBlob, wholeBlobBytesMax } from "../whole-blob.ts";
 
@@ -48,7 +49,10 @@ export async function appendUpload(context: RegistryContext): Promise<Response> 
   const sealed = sealedId(context);
   const session = await openSession(env, repository, sealed);
   const body = uploadBody(req.raw) ?? emptyBody();
-  const answer = await env.UPLOAD_SESSION.getByName(session.id).append(session, body);
+  const [answer] = await Promise.all([
+    env.UPLOAD_SESSION.getByName(session.id).append(session, body),
+    session.appended ? undefined : rememberAppended(session.id),
+  ]);
   const { offset } = expectDone(located(answer, repository, sealed));
   const next = await sealAppended(env, repository, sealed);
   return new Response(null, {
@@ -64,6 +68,10 @@ export async function appendUpload(context: RegistryContext): Promise<Response> 
 /**
  * end-6: closes a session with what it has, with a last chunk, or with the whole blob. A whole blob
  * (a length, no Content-Range, no PATCH before) needs no session object.
+ *
+ * That no PATCH came before is told by the Location, which a PATCH renews; for a client that keeps
+ * to the first one, by this data centre's memory of the PATCH. Should that be lost, the bytes do
+ * not have the digest, and the client is told where the session stands.
  */
 export async function commitUpload(context: RegistryContext): Promise<Response> {
   const { env, req } = context;
@@ -75,9 +83,10 @@ export async function commitUpload(context: RegistryContext): Promise<Response> 
   }
   const digest = digestIn(digestText);
   const length = contentLength(req.raw);
-  const isWhole = !session.appended && req.header("Content-Range") === undefined;
-  if (isWhole && length !== undefined && length > 0 && length <= wholeBlobBytesMax) {
-    await push(context, repository, digest, length);
+  const mayBeWhole = !session.appended && req.header("Content-Range") === undefined;
+  const isStorable = length !== undefined && length > 0 && length <= wholeBlobBytesMax;
+  if (mayBeWhole && isStorable && !(await wasAppended(session.id))) {
+    await pushOrTellOffset(context, session, digest, length);
   } else {
     await commit(context, session, digest);
   }
@@ -117,6 +126,28 @@ async function push(
   // A client that goes away after its last byte still gets its blob claimed and linked.
   context.executionCtx.waitUntil(pushing.catch(() => undefined));
   await pushing;
+}
+
+async function pushOrTellOffset(
+  context: RegistryContext,
+  session: OpenedSession,
+  digest: Digest,
+  length: number,
+): Promise<void> {
+  const { env } = context;
+  const { repository } = session;
+  try {
+    await push(context, repository, digest, length);
+  } catch (error) {
+    if (!(error instanceof RegistryError) || error.code !== "DIGEST_INVALID") throw error;
+    const status = await env.UPLOAD_SESSION.getByName(session.id).status(session);
+    if (!status.ok || status.value.offset === 0) throw error;
+    const { offset } = status.value;
+    throw new RegistryError("RANGE_INVALID", `the session has ${offset} bytes`, {
+      Range: uploadRange(offset),
+      Location: uploadPath(repository, await sealAppended(env, repository, sealedId(context))),
+    });
+  }
 }
 
 async function commit(

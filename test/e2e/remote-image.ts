@@ -1,0 +1,92 @@
+/** An image as the registry gives it to anyone who asks, checked byte by byte on the way. */
+import { createHash } from "node:crypto";
+import { PassThrough } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { createGunzip } from "node:zlib";
+import type { Descriptor } from "./oci-layout.ts";
+import { sha256Of } from "./sha256.ts";
+
+/** The two kinds of manifest that an image for one platform may have. */
+const manifestTypes = [
+  "application/vnd.oci.image.manifest.v1+json",
+  "application/vnd.docker.distribution.manifest.v2+json",
+];
+
+/** The manifest of an image for one platform. */
+export interface RemoteManifest {
+  /** Its own digest. */
+  readonly digest: string;
+  readonly config: Descriptor;
+  readonly layers: readonly Descriptor[];
+}
+
+/** GETs; anything but a 200 with a body is an error that says what was answered. */
+async function get(url: string, headers: Record<string, string>): Promise<Response> {
+  const response = await fetch(url, { headers });
+  if (response.status !== 200) {
+    throw new Error(`GET ${url}: ${response.status} ${await response.text()}`);
+  }
+  return response;
+}
+
+function expectSame(what: string, actual: unknown, expected: unknown): void {
+  if (actual !== expected) {
+    throw new Error(`${what}: ${String(actual)} instead of ${String(expected)}`);
+  }
+}
+
+/** Reads a blob, compares it with its descriptor, and answers the digest of its uncompressed bytes. */
+async function readBlob(url: string, blob: Descriptor): Promise<string> {
+  const response = await get(url, {});
+  expectSame(`Content-Length of ${url}`, response.headers.get("content-length"), `${blob.size}`);
+  const hash = createHash("sha256");
+  let size = 0;
+  let unpacked = "";
+  await pipeline(
+    async function* () {
+      for await (const chunk of response.body ?? []) {
+        hash.update(chunk);
+        size += chunk.length;
+        yield chunk;
+      }
+    },
+    blob.mediaType.endsWith("gzip") ? createGunzip() : new PassThrough(),
+    async (content) => {
+      unpacked = await sha256Of(content);
+    },
+  );
+  expectSame(`size of ${url}`, size, blob.size);
+  expectSame(`digest of ${url}`, `sha256:${hash.digest("hex")}`, blob.digest);
+  return unpacked;
+}
+
+/** Reads the manifest of an image from the registry at a URL, by tag or by digest. */
+export async function readManifest(
+  registryUrl: string,
+  repository: string,
+  reference: string,
+): Promise<RemoteManifest> {
+  const url = `${registryUrl}/v2/${repository}/manifests/${reference}`;
+  const response = await get(url, { accept: manifestTypes.join(", ") });
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  const digest = await sha256Of([bytes]);
+  expectSame(`digest of ${url}`, response.headers.get("docker-content-digest"), digest);
+  const manifest: Omit<RemoteManifest, "digest"> = JSON.parse(new TextDecoder().decode(bytes));
+  return { digest, config: manifest.config, layers: manifest.layers };
+}
+
+/** Reads every byte of an image, and answers the digests of its uncompressed layers. */
+export async function readImage(
+  registryUrl: string,
+  repository: string,
+  reference: string,
+): Promise<string[]> {
+  const { config, layers } = await readManifest(registryUrl, repository, reference);
+  const blobs = `${registryUrl}/v2/${repository}/blobs`;
+  await readBlob(`${blobs}/${config.digest}`, config);
+  const diffIds: string[] = [];
+  for (const layer of layers) {
+    diffIds.push(await readBlob(`${blobs}/${layer.digest}`, layer));
+  }
+  return diffIds;
+}

@@ -1,0 +1,38 @@
+/**
+ * Where the clients are: those of the Go module proxy in a folder of their own (`install.sh` builds
+ * them there, so that nothing of the system is replaced), Debian's where its packages put them.
+ * Full paths everywhere: a machine may well have another docker or containerd first in its PATH.
+ */
+import { homedir } from "node:os";
+import { join } from "node:path";
+
+/** The folder that `install.sh` fills; both compute it by the same rule. */
+const built = join(
+  process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"),
+  "longshore-e2e",
+  "bin",
+);
+
+/** The clients and daemons, by full path. */
+export const tools = {
+  /** Debian's engine, which keeps images in a graph driver. */
+  graphDockerd: "/usr/sbin/dockerd",
+  /** Today's engine, which keeps images in containerd's content store. */
+  containerdDockerd: join(built, "dockerd"),
+  /** Debian's docker command, which speaks to both engines. */
+  docker: "/usr/bin/docker",
+  containerd: join(built, "containerd"),
+  ctr: join(built, "ctr"),
+  /** The containerd that older Kubernetes nodes run. */
+  debianContainerd: "/usr/bin/containerd",
+  debianCtr: "/usr/bin/ctr",
+  skopeo: "/usr/bin/skopeo",
+  podman: "/usr/bin/podman",
+  tar: "/usr/bin/tar",
+  crane: join(built, "crane"),
+  regctl: join(built, "regctl"),
+  helm: join(built, "helm"),
+} as const;
+
+/** A PATH in which a daemon finds its own containerd and runc. */
+export const pathWithBuiltTools = `${built}:${process.env["PATH"] ?? ""}`;
