@@ -1,0 +1,22 @@
+import { build, stop } from "esbuild";
+
+/**
+ * Bundles the Workers of these files, each into one ES module `<folder>/<name>.js`, as wrangler does
+ * for a deployment.
+ */
+export async function bundleWorkers(files: Record<string, string>, folder: string): Promise<void> {
+  await build({
+    entryPoints: files,
+    outdir: folder,
+    bundle: true,
+    format: "esm",
+    target: "es2024",
+    conditions: ["workerd", "worker", "browser"],
+    mainFields: ["browser", "module", "main"],
+    external: ["cloudflare:*", "node:*"],
+    keepNames: true,
+    logLevel: "error",
+  });
+  // esbuild keeps a process of its own otherwise.
+  await stop();
+}

@@ -1,0 +1,137 @@
+import { parseChecksum } from "./checksum.ts";
+import { Disk, type Slice } from "./disk.ts";
+import { DiskObject, DiskObjectBody } from "./disk-object.ts";
+import { DiskMultipartUpload, type OpenUploads } from "./multipart-upload.ts";
+import { contentOf, readContent, writeContent } from "./object-content.ts";
+import { type DescriptorCache, dataPath, ObjectStore, randomId } from "./object-store.ts";
+import {
+  checkKey,
+  checkKeyCount,
+  checkMetadata,
+  checkObjectSize,
+  checkOptions,
+  r2Error,
+} from "./r2-rules.ts";
+
+/** What the buckets over one folder share: at most one of these per folder and process. */
+export interface BucketMemory {
+  readonly descriptors: DescriptorCache;
+  readonly uploads: OpenUploads;
+}
+
+/**
+ * A bucket of R2Bucket's shape over a folder on disk: what R2 does, as far as Longshore uses it.
+ * What has been answered survives the death of the process. Bytes go between client and disk
+ * natively; only a put with a checksum passes them through JavaScript, to hash them.
+ *
+ * Different from R2: etags are random (no MD5 is reckoned, so `checksums` has only what a put was
+ * given), and what Longshore does not use is refused: conditions, HTTP metadata, other checksums, list.
+ */
+export class DiskBucket implements R2Bucket {
+  readonly #objects: ObjectStore;
+  readonly #uploads: OpenUploads;
+
+  /** `service` is the binding of a writable `disk` service for a folder of this bucket alone. */
+  constructor(service: Fetcher, memory: BucketMemory) {
+    this.#objects = new ObjectStore(new Disk(service), memory.descriptors);
+    this.#uploads = memory.uploads;
+  }
+
+  async head(key: string): Promise<R2Object | null> {
+    checkKey("head", key);
+    const descriptor = await this.#objects.read(key);
+    return descriptor === undefined ? null : new DiskObject(descriptor);
+  }
+
+  /** The range is one of offsets, lengths and suffixes in bytes; 10039 if nothing lies in it. */
+  async get(key: string, options: R2GetOptions = {}): Promise<R2ObjectBody | null> {
+    checkKey("get", key);
+    checkOptions("get", options, ["range"]);
+    const descriptor = await this.#objects.read(key);
+    if (descriptor === undefined) return null;
+    const range = sliceOf(options.range, descriptor.size);
+    const content = await readContent(this.#objects.disk, descriptor, range);
+    return content === undefined ? null : new DiskObjectBody(descriptor, { ...range }, content);
+  }
+
+  /** Nothing is stored if the body fails on its way or has not the checksum it is given (10037). */
+  async put(
+    key: string,
+    value: ReadableStream | ArrayBuffer | ArrayBufferView | string | null | Blob,
+    options: R2PutOptions = {},
+  ): Promise<R2Object> {
+    checkOptions("put", options, ["sha256", "sha512", "customMetadata"]);
+    const { customMetadata = {} } = options;
+    checkKey("put", key);
+    checkMetadata("put", customMetadata);
+    const checksum = parseChecksum(options);
+    const content = contentOf(value);
+    checkObjectSize("put", content.length);
+    const version = randomId();
+    const data = dataPath(key, version);
+    await writeContent(this.#objects.disk, data, content, checksum);
+    const descriptor = {
+      key,
+      version,
+      size: content.length,
+      etag: version,
+      uploadedMs: Date.now(),
+      ...(checksum === undefined ? {} : { checksum }),
+      customMetadata,
+      data,
+    };
+    await this.#objects.publish(descriptor);
+    return new DiskObject(descriptor);
+  }
+
+  /** At most 1,000 keys; those that are not there are fine. */
+  async delete(keys: string | string[]): Promise<void> {
+    const all = typeof keys === "string" ? [keys] : keys;
+    checkKeyCount(all);
+    for (const key of all) checkKey("delete", key);
+    await Promise.all(all.map((key) => this.#objects.remove(key)));
+  }
+
+  async createMultipartUpload(
+    key: string,
+    options: R2MultipartOptions = {},
+  ): Promise<R2MultipartUpload> {
+    checkOptions("createMultipartUpload", options, ["customMetadata"]);
+    const { customMetadata = {} } = options;
+    checkKey("createMultipartUpload", key);
+    checkMetadata("createMultipartUpload", customMetadata);
+    const uploadId = randomId();
+    await this.#uploads.create(this.#objects.disk, key, uploadId, customMetadata);
+    return this.resumeMultipartUpload(key, uploadId);
+  }
+
+  /** As with R2 nothing is checked until the upload is used: 10024 if there is none. */
+  resumeMultipartUpload(key: string, uploadId: string): R2MultipartUpload {
+    return new DiskMultipartUpload(this.#objects, this.#uploads, key, uploadId);
+  }
+
+  list(): Promise<R2Objects> {
+    return Promise.reject(new TypeError("list is not supported on one machine"));
+  }
+}
+
+/** The bytes that a range means in an object of this size. */
+function sliceOf(range: R2Range | Headers | undefined, size: number): Slice {
+  if (range === undefined) return { offset: 0, length: size };
+  if (range instanceof Headers) {
+    throw new TypeError("get: a range of headers is not supported on one machine");
+  }
+  if ("suffix" in range) {
+    const length = Math.min(range.suffix, size);
+    if (length <= 0) throw r2Error("get", 10039);
+    return { offset: size - length, length };
+  }
+  const { offset = 0, length = size } = range;
+  if (offset < 0) {
+    throw new RangeError(
+      `Invalid range. Starting offset (${offset}) must be greater than or equal to 0.`,
+    );
+  }
+  if (length <= 0 || offset >= size) throw r2Error("get", 10039);
+  return { offset, length: Math.min(length, size - offset) };
+}

@@ -1,0 +1,70 @@
+/** Bytes `offset` to `offset + length - 1` of a file. */
+export interface Slice {
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** What a folder of the disk holds under one name. */
+export interface FolderEntry {
+  readonly name: string;
+  readonly type: string;
+}
+
+/**
+ * A folder on disk, through workerd's `disk` service (`DiskDirectory` in workerd.capnp), which moves
+ * the bytes natively. A write goes to a hidden file that is renamed into place when it is whole, so a
+ * file is there with all its bytes or not at all; folders are made as needed. A removed file that is
+ * being read is read to its end. The service does not sync: what was written survives the death of
+ * the process, not of the machine.
+ *
+ * Paths are relative, of `a-z 0-9 _ - = ~ .` and `/`, with no name that begins with a dot.
+ */
+export class Disk {
+  readonly #service: Fetcher;
+
+  /** `service` is the binding of a writable `disk` service. */
+  constructor(service: Fetcher) {
+    this.#service = service;
+  }
+
+  #request(path: string, request?: RequestInit): Promise<Response> {
+    return this.#service.fetch(`http://disk/${path}`, request);
+  }
+
+  /** Writes a whole file; rejects, and leaves what was there before, if the body fails on its way. */
+  async write(path: string, body: ReadableStream | Uint8Array | string): Promise<void> {
+    const response = await this.#request(path, { method: "PUT", body });
+    if (!response.ok) throw unexpected("PUT", path, response);
+  }
+
+  /** The file, or a slice that lies in it, as a body that nobody has touched; undefined if none. */
+  async read(path: string, slice?: Slice): Promise<Response | undefined> {
+    const headers = new Headers();
+    if (slice !== undefined) {
+      headers.set("range", `bytes=${slice.offset}-${slice.offset + slice.length - 1}`);
+    }
+    const response = await this.#request(path, { headers });
+    // 206, or 200 for a slice that is the whole file.
+    if (response.ok) return response;
+    await response.body?.cancel();
+    if (response.status === 404) return undefined;
+    throw unexpected("GET", path, response);
+  }
+
+  /** Removes a file, or a folder with all that is in it; nothing there is fine. */
+  async remove(path: string): Promise<void> {
+    const response = await this.#request(path, { method: "DELETE" });
+    await response.body?.cancel();
+    if (!response.ok && response.status !== 404) throw unexpected("DELETE", path, response);
+  }
+
+  /** What a folder holds, in no order; undefined if there is no such folder. */
+  async list(path: string): Promise<FolderEntry[] | undefined> {
+    const response = await this.read(path);
+    return response?.json<FolderEntry[]>();
+  }
+}
+
+function unexpected(method: string, path: string, response: Response): Error {
+  return new Error(`disk: ${method} ${path} was answered ${response.status}`);
+}

@@ -1,0 +1,162 @@
+import { Verifier, viewBytes, type Checksum } from "./checksum.ts";
+import type { Disk, Slice } from "./disk.ts";
+import type { ObjectDescriptor } from "./disk-object.ts";
+import { streamLength } from "./stream-length.ts";
+
+/** Two of these are in use while a body is hashed: one is read while the other is written. */
+const blockBytes = 512 * 1024;
+
+/** What a put or a part is to store: a native stream of known length, or bytes at hand. */
+export interface Content {
+  readonly source: ReadableStream | Uint8Array;
+  readonly length: number;
+}
+
+/** The value of a put or a part, with R2's TypeError for a stream of unknown length. */
+export function contentOf(
+  value: ReadableStream | ArrayBuffer | ArrayBufferView | string | Blob | null,
+): Content {
+  if (value instanceof ReadableStream) {
+    const length = streamLength(value);
+    if (length !== undefined) return { source: value, length };
+    throw new TypeError(
+      "Provided readable stream must have a known length (request/response body or readable half of FixedLengthStream)",
+    );
+  }
+  if (value instanceof Blob) return { source: value.stream(), length: value.size };
+  const source =
+    value === null || typeof value === "string"
+      ? new TextEncoder().encode(value ?? "")
+      : viewBytes(value);
+  return { source, length: source.byteLength };
+}
+
+/** Writes the content natively, or, where it has to have a checksum, only if it has. */
+export async function writeContent(
+  disk: Disk,
+  path: string,
+  content: Content,
+  checksum?: Checksum,
+): Promise<void> {
+  const { source, length } = content;
+  if (checksum === undefined) {
+    await disk.write(path, source);
+  } else if (source instanceof Uint8Array) {
+    const verifier = new Verifier(checksum);
+    verifier.update(source);
+    verifier.end();
+    await disk.write(path, source);
+  } else {
+    const { readable, writable } = new FixedLengthStream(length);
+    const written = disk.write(path, readable);
+    const copied = copyVerified(source, length, writable, new Verifier(checksum));
+    const outcomes = await Promise.allSettled([copied, written]);
+    for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
+  }
+}
+
+/**
+ * Copies a stream of known length through a hash. The last block is held back until the hash is
+ * known to be right, so that a wrong one ends the write before the file takes its name.
+ */
+async function copyVerified(
+  source: ReadableStream<Uint8Array>,
+  length: number,
+  target: WritableStream<Uint8Array>,
+  verifier: Verifier,
+): Promise<void> {
+  const reader = source.getReader({ mode: "byob" });
+  const writer = target.getWriter();
+  const size = Math.min(blockBytes, length);
+  let free = new ArrayBuffer(size);
+  let spare = new ArrayBuffer(length > size ? size : 0);
+  let writing = Promise.resolve();
+  try {
+    for (let at = 0; at < length;) {
+      const wanted = Math.min(size, length - at);
+      const { value } = await reader.readAtLeast(wanted, new Uint8Array(free, 0, wanted));
+      if (value === undefined || value.byteLength < wanted) {
+        throw new Error(`the body ended before its ${length} bytes`);
+      }
+      verifier.update(value);
+      at += wanted;
+      if (at === length) verifier.end();
+      await writing;
+      writing = writer.write(value);
+      writing.catch(() => {});
+      free = spare;
+      spare = value.buffer;
+    }
+    if (length === 0) verifier.end();
+    await writing;
+    await writer.close();
+  } catch (error) {
+    await Promise.allSettled([reader.cancel(error), writer.abort(error)]);
+    throw error;
+  }
+}
+
+/** A file and the part of it that a read needs. */
+interface FileSlice extends Slice {
+  readonly path: string;
+}
+
+/**
+ * The bytes of `range` of an object as the body of a response; undefined if they are gone. One file
+ * is handed over as the disk gives it; of several, those that the range touches are piped natively,
+ * one after the other, each opened when its turn comes.
+ */
+export async function readContent(
+  disk: Disk,
+  descriptor: ObjectDescriptor,
+  range: Slice,
+): Promise<Response | undefined> {
+  const [first, ...rest] = fileSlices(descriptor, range);
+  if (first === undefined) return new Response("");
+  const opened = await disk.read(first.path, first.length === descriptor.size ? undefined : first);
+  if (opened === undefined || rest.length === 0) return opened;
+  const { readable, writable } = new FixedLengthStream(range.length);
+  void pipeFiles(disk, opened, rest, writable);
+  return new Response(readable);
+}
+
+function fileSlices(descriptor: ObjectDescriptor, range: Slice): FileSlice[] {
+  const { data, parts, size } = descriptor;
+  const files = parts?.map((name) => ({ path: `${data}/${name}`, size: partSize(name) })) ?? [
+    { path: data, size },
+  ];
+  const slices: FileSlice[] = [];
+  let start = 0;
+  for (const file of files) {
+    const from = Math.max(range.offset - start, 0);
+    const to = Math.min(range.offset + range.length - start, file.size);
+    if (from < to) slices.push({ path: file.path, offset: from, length: to - from });
+    start += file.size;
+  }
+  return slices;
+}
+
+/** Runs by itself: how it ends is told to whoever reads the other end. */
+async function pipeFiles(
+  disk: Disk,
+  opened: Response,
+  rest: readonly FileSlice[],
+  target: WritableStream,
+): Promise<void> {
+  try {
+    await opened.body?.pipeTo(target, { preventClose: true });
+    for (const slice of rest) {
+      const file = await disk.read(slice.path, slice);
+      if (file === undefined) throw new Error(`${slice.path} was removed while it was read`);
+      await file.body?.pipeTo(target, { preventClose: true });
+    }
+    await target.close();
+  } catch (error) {
+    await target.abort(error).catch(() => {});
+  }
+}
+
+/** The size in bytes that a part's file name (`<number>.<random id>-<size>`) ends with. */
+export function partSize(name: string): number {
+  return Number(name.slice(name.lastIndexOf("-") + 1));
+}

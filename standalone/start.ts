@@ -1,0 +1,122 @@
+/**
+ * Runs Longshore on one machine: `npm start`. The deployed Worker and its Durable Objects run in
+ * workerd, everything is stored below one folder:
+ *
+ *   <folder>/blobs/                 what R2 holds when deployed (see object-store.ts)
+ *   <folder>/manifests/, tags/      what KV holds (see disk-kv.ts)
+ *   <folder>/objects/<class>/       the Durable Objects' SQLite files, workerd's own
+ *   <folder>/run/                   what workerd was started with, made anew by each start
+ *   <folder>/lock                   held while it runs (see storage-lock.ts)
+ */
+import { mkdirSync } from "node:fs";
+import { createServer } from "node:net";
+import { prepareFiles } from "./machine-files.ts";
+import { address, parseSettings, type Settings, WrongSetting } from "./settings.ts";
+import { StorageLock } from "./storage-lock.ts";
+import { WorkerdProcess } from "./workerd-process.ts";
+
+/** How long requests under way may take after a signal to stop. */
+const stopGraceMs = 10_000;
+
+/** How long the first answer may take. */
+const readyMsMax = 30_000;
+
+/** How often it is checked that npm is still there. */
+const parentCheckMs = 250;
+
+/** A reason not to start that its message explains fully: no stack is of use. */
+class CannotStart extends Error {}
+
+async function start(settings: Settings): Promise<void> {
+  await checkAddress(settings);
+  const lock = takeStorage(settings.storagePath);
+  const configPath = await prepareFiles({
+    storagePath: settings.storagePath,
+    address: address(settings.host, settings.port),
+    variableNames: Object.keys(settings.variables),
+  });
+  const workerd = new WorkerdProcess(configPath, settings.variables);
+  const stopping = askedToStop();
+  const announced = announce(settings, workerd).then(() => workerd.ended);
+  const end = await Promise.race([stopping, workerd.ended, announced]);
+  if (typeof end === "string") throw new CannotStart(`workerd ended by itself: ${end}`);
+  console.log(`Longshore stops; requests under way have ${stopGraceMs / 1000} s to finish`);
+  await workerd.stop(stopGraceMs);
+  lock.release();
+}
+
+/** Settles at the first signal to stop, or when npm, whose signals would have come here, is gone. */
+function askedToStop(): Promise<void> {
+  return new Promise((stop) => {
+    // Ctrl-C under npm comes twice, from the terminal and from npm: the second is no second wish.
+    for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, () => stop());
+    if (process.env["npm_lifecycle_event"] === undefined) return;
+    const parent = process.ppid;
+    setInterval(() => {
+      if (process.ppid !== parent) stop();
+    }, parentCheckMs);
+  });
+}
+
+function takeStorage(folder: string): StorageLock {
+  let lock;
+  try {
+    mkdirSync(folder, { recursive: true });
+    lock = StorageLock.take(folder);
+  } catch (error) {
+    throw new CannotStart(
+      `REGISTRY_STORAGE_PATH is "${folder}", which can't be used: ${String(error)}`,
+    );
+  }
+  if (lock === undefined) {
+    throw new CannotStart(`${folder} is in use by another start (REGISTRY_STORAGE_PATH)`);
+  }
+  return lock;
+}
+
+/** Listens for a moment, for the system's own word on whether workerd will be able to. */
+async function checkAddress({ host, port }: Settings): Promise<void> {
+  const server = createServer();
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen({ host, port, exclusive: true }, resolve);
+    });
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    const reason =
+      code === "EADDRINUSE" ? "something listens there already" : `the system says ${String(code)}`;
+    throw new CannotStart(
+      `can't listen on ${address(host, port)} (REGISTRY_HOST, REGISTRY_PORT): ${reason}`,
+    );
+  } finally {
+    server.close();
+  }
+}
+
+/** Waits until requests are answered and says where, and what to do next. */
+async function announce({ host }: Settings, workerd: WorkerdProcess): Promise<void> {
+  const port = await workerd.listening;
+  const anywhere: Record<string, string> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
+  const reachable = address(anywhere[host] ?? host, port);
+  const signal = AbortSignal.timeout(readyMsMax);
+  const answer = await fetch(`http://${reachable}/v2/`, { signal });
+  await answer.arrayBuffer();
+  console.log(
+    `Longshore listens on http://${address(host, port)}
+
+  docker tag alpine ${reachable}/team/app:1
+  docker push ${reachable}/team/app:1
+`,
+  );
+}
+
+try {
+  await start(parseSettings(process.env));
+  process.exit(0);
+} catch (error) {
+  const explained = error instanceof WrongSetting || error instanceof CannotStart;
+  console.error(explained ? error.message.replaceAll(/^/gm, "longshore: ") : error);
+  // Ends what was started, too.
+  process.exit(1);
+}

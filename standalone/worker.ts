@@ -1,0 +1,70 @@
+/**
+ * The Worker as one machine runs it: the deployed one, with disk behind the bindings that workerd has
+ * no storage for. Durable Objects are workerd's own.
+ */
+import registry, {
+  BlobIndex as DeployedBlobIndex,
+  Catalog as DeployedCatalog,
+  Repository as DeployedRepository,
+  UploadSession as DeployedUploadSession,
+} from "../workers/registry.ts";
+import { DiskBucket } from "./disk-bucket.ts";
+import { DiskKV } from "./disk-kv.ts";
+import { OpenUploads } from "./multipart-upload.ts";
+import { DescriptorCache } from "./object-store.ts";
+
+/** The bindings of the configuration that workerd-config.ts writes. */
+interface MachineEnv extends Omit<Env, "BLOBS" | "MANIFESTS" | "TAGS"> {
+  readonly BLOBS: Fetcher;
+  readonly MANIFESTS: Fetcher;
+  readonly TAGS: Fetcher;
+}
+
+/** The Worker and all objects live in one isolate, so what this module holds is the only one. */
+const blobsMemory = { descriptors: new DescriptorCache(), uploads: new OpenUploads() };
+
+const deployedEnvs = new WeakMap<MachineEnv, Env>();
+
+/** The environment that the deployed code expects. */
+function deployedEnv(env: MachineEnv): Env {
+  const known = deployedEnvs.get(env);
+  if (known !== undefined) return known;
+  const deployed = {
+    ...env,
+    BLOBS: new DiskBucket(env.BLOBS, blobsMemory),
+    MANIFESTS: new DiskKV(env.MANIFESTS),
+    TAGS: new DiskKV(env.TAGS),
+  };
+  deployedEnvs.set(env, deployed);
+  return deployed;
+}
+
+export class UploadSession extends DeployedUploadSession {
+  constructor(ctx: DurableObjectState, env: MachineEnv) {
+    super(ctx, deployedEnv(env));
+  }
+}
+
+export class Repository extends DeployedRepository {
+  constructor(ctx: DurableObjectState, env: MachineEnv) {
+    super(ctx, deployedEnv(env));
+  }
+}
+
+export class BlobIndex extends DeployedBlobIndex {
+  constructor(ctx: DurableObjectState, env: MachineEnv) {
+    super(ctx, deployedEnv(env));
+  }
+}
+
+export class Catalog extends DeployedCatalog {
+  constructor(ctx: DurableObjectState, env: MachineEnv) {
+    super(ctx, deployedEnv(env));
+  }
+}
+
+const deployed: Required<Pick<ExportedHandler<Env>, "fetch">> = registry;
+
+export default {
+  fetch: (request, env, ctx) => deployed.fetch(request, deployedEnv(env), ctx),
+} satisfies ExportedHandler<MachineEnv>;

@@ -1,0 +1,97 @@
+import { parse } from "smol-toml";
+
+/** Where the pieces of one machine are. */
+export interface WorkerdPaths {
+  /** The bundled modules, as seen from the configuration's file. */
+  readonly registry: string;
+  readonly memoryCache: string;
+  /** The folders that hold what is stored, absolute. */
+  readonly blobs: string;
+  readonly manifests: string;
+  readonly tags: string;
+  readonly objects: string;
+}
+
+/** The Durable Objects and the bindings of their namespaces; the class's name is its folder's. */
+const namespaces = {
+  UPLOAD_SESSION: "UploadSession",
+  REPOSITORY: "Repository",
+  BLOB_INDEX: "BlobIndex",
+  CATALOG: "Catalog",
+};
+
+/** The name of the socket, for workerd to say which one listens. */
+export const socketName = "http";
+
+/**
+ * A configuration for `workerd serve`, in Cap'n Proto's text format (workerd.capnp is its schema).
+ * Variables are named in it and read from workerd's environment, so that no secret gets into a file.
+ */
+export function workerdConfig(
+  paths: WorkerdPaths,
+  address: string,
+  variableNames: readonly string[],
+  compatibilityDate: string,
+): string {
+  const bindings = [
+    `(name = "BLOBS", service = "blobs")`,
+    `(name = "MANIFESTS", service = "manifests")`,
+    `(name = "TAGS", service = "tags")`,
+    ...Object.entries(namespaces).map(
+      ([binding, className]) => `(name = "${binding}", durableObjectNamespace = "${className}")`,
+    ),
+    ...variableNames.map((name) => `(name = ${quoted(name)}, fromEnvironment = ${quoted(name)})`),
+  ];
+  const classes = Object.values(namespaces).map(
+    (name) => `(className = "${name}", uniqueKey = "${name}", enableSql = true)`,
+  );
+  const date = `compatibilityDate = ${quoted(compatibilityDate)}`;
+  return `using Workerd = import "/workerd/workerd.capnp";
+
+const config :Workerd.Config = (
+  services = [
+    (name = "registry", worker = (
+      modules = [(name = "registry.js", esModule = embed ${quoted(paths.registry)})],
+      ${date},
+      bindings = [
+        ${bindings.join(",\n        ")}
+      ],
+      durableObjectNamespaces = [
+        ${classes.join(",\n        ")}
+      ],
+      durableObjectStorage = (localDisk = "objects"),
+      cacheApiOutbound = "cache"
+    )),
+    (name = "cache", worker = (
+      modules = [(name = "memory-cache.js", esModule = embed ${quoted(paths.memoryCache)})],
+      ${date}
+    )),
+    ${disk("blobs", paths.blobs)},
+    ${disk("manifests", paths.manifests)},
+    ${disk("tags", paths.tags)},
+    ${disk("objects", paths.objects)}
+  ],
+  sockets = [(name = "${socketName}", address = ${quoted(address)}, http = (), service = "registry")]
+);
+`;
+}
+
+function disk(name: string, path: string): string {
+  return `(name = "${name}", disk = (path = ${quoted(path)}, writable = true))`;
+}
+
+/** Cap'n Proto's strings have JSON's escapes, but for characters beyond ASCII, which stay bytes. */
+function quoted(text: string): string {
+  const escaped = text.replaceAll(/["\\]/g, String.raw`\$&`);
+  // oxlint-disable-next-line no-control-regex
+  return `"${escaped.replaceAll(/[\u0000-\u001F\u007F]/g, (control) => {
+    return String.raw`\x${control.charCodeAt(0).toString(16).padStart(2, "0")}`;
+  })}"`;
+}
+
+/** The compatibility date in the text of wrangler.toml, so that one machine and deployments agree. */
+export function compatibilityDateOf(wranglerToml: string): string {
+  const date = parse(wranglerToml)["compatibility_date"];
+  if (typeof date !== "string") throw new Error("wrangler.toml has no compatibility_date");
+  return date;
+}
