@@ -1,15 +1,13 @@
 import { createHash } from "node:crypto";
-import { algorithmOf, type Digest, digestOf, parseDigest } from "../schemas/digest.ts";
+import { algorithmOf, type Digest, digestOf } from "../schemas/digest.ts";
 import { done, type Outcome, refuse } from "../schemas/outcome.ts";
 import type { RepositoryName } from "../schemas/reference.ts";
 import { blobIndexName, newBlobKey, newHolderToken } from "../schemas/storage-keys.ts";
+import { digestOfBody } from "../streams/body-digest.ts";
 import type { StoredBlob } from "./blob-index.ts";
 import type { PartWriter } from "./part-writer.ts";
 import type { SessionStore } from "./session-store.ts";
 import type { UploadState } from "./upload-state.ts";
-
-/** The algorithms as DigestStream names them. */
-const streamAlgorithms = { sha256: "SHA-256", sha512: "SHA-512" } as const;
 
 function wrongDigest(digest: Digest): Outcome<undefined> {
   return refuse("DIGEST_INVALID", `the bytes of this upload are not ${digest}`);
@@ -96,13 +94,10 @@ export class UploadCommit {
     }
   }
 
-  async #digestOfStored({ key }: StoredBlob, wanted: Digest): Promise<Digest | undefined> {
+  async #digestOfStored({ key }: StoredBlob, wanted: Digest): Promise<Digest> {
     const object = await this.#env.BLOBS.get(key);
     if (object === null) throw new Error(`${key} is not in R2`);
-    const algorithm = algorithmOf(wanted);
-    const hashing = new crypto.DigestStream(streamAlgorithms[algorithm]);
-    await object.body.pipeTo(hashing);
-    return parseDigest(digestOf(algorithm, new Uint8Array(await hashing.digest)));
+    return digestOfBody(object.body, algorithmOf(wanted));
   }
 
   async #link(state: UploadState, stored: StoredBlob, digest: Digest): Promise<Outcome<undefined>> {
