@@ -2,7 +2,7 @@ import { DurableObject } from "cloudflare:workers";
 import type { Digest } from "../schemas/digest.ts";
 import { done, type Outcome, refuse } from "../schemas/outcome.ts";
 import type { RepositoryName } from "../schemas/reference.ts";
-import type { BlobKey, HolderToken } from "../schemas/storage-keys.ts";
+import { type BlobKey, blobKeyTimeMs, type HolderToken } from "../schemas/storage-keys.ts";
 import { Tables } from "./tables.ts";
 import { Tasks } from "./tasks.ts";
 
@@ -24,6 +24,8 @@ export interface Holder {
  * links live for 60 s), so that a reader who has one still finds the bytes or asks again.
  */
 const garbageMs = 180_000;
+/** An object that nobody claimed is deleted eight days after it was written. */
+const keyAgeMsMax = 7 * 24 * 60 * 60 * 1000;
 const garbageRetryMs = 30_000;
 /** R2 deletes at most 1,000 keys a call. */
 const garbageKeysMax = 1000;
@@ -54,8 +56,8 @@ export class BlobIndex extends DurableObject<Env> {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#sql = ctx.storage.sql;
-    this.#tables = new Tables(this.#sql, tables);
-    this.#tasks = new Tasks(ctx.storage);
+    this.#tables = new Tables(ctx.storage, tables);
+    this.#tasks = new Tasks(ctx.storage, this.#tables);
   }
 
   /**
@@ -65,7 +67,7 @@ export class BlobIndex extends DurableObject<Env> {
   take(holder: Holder): StoredBlob | undefined {
     const stored = this.#stored(holder.digest);
     if (stored === undefined) return undefined;
-    this.ctx.storage.transactionSync(() => this.#hold(holder, stored));
+    this.#tables.write(() => this.#hold(holder, stored));
     return stored;
   }
 
@@ -86,12 +88,14 @@ export class BlobIndex extends DurableObject<Env> {
       // Another claim may have come in between: what it left is then what counts.
       if (this.#stored(holder.digest)?.key !== stored.key) return this.claim(holder, newcomer);
     }
-    return this.ctx.storage.transactionSync(() => {
-      this.#tables.ensure();
+    return this.#tables.write<Outcome<StoredBlob>>(() => {
       if (stored !== undefined && there) {
         this.#hold(holder, stored);
         if (stored.key !== newcomer.key) this.#discard(holder.digest, newcomer.key, Date.now());
         return done(stored);
+      }
+      if (Date.now() - blobKeyTimeMs(newcomer.key) > keyAgeMsMax) {
+        return refuse("BLOB_UPLOAD_INVALID", "its bytes were stored more than seven days ago");
       }
       if (stored !== undefined) this.#discard(holder.digest, stored.key, Date.now());
       this.#sql.exec(
@@ -108,7 +112,7 @@ export class BlobIndex extends DurableObject<Env> {
   /** Drops tokens; a blob that nobody holds becomes garbage. Dropping again changes nothing. */
   drop(tokens: readonly { readonly digest: Digest; readonly token: HolderToken }[]): void {
     if (!this.#tables.exist) return;
-    this.ctx.storage.transactionSync(() => {
+    this.#tables.write(() => {
       for (const { digest, token } of tokens) {
         this.#sql.exec("DELETE FROM holders WHERE digest = ? AND token = ?", digest, token);
         const stored = this.#stored(digest);

@@ -19,13 +19,12 @@ export class Catalog extends DurableObject<Env> {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#sql = ctx.storage.sql;
-    this.#tables = new Tables(this.#sql, tables);
+    this.#tables = new Tables(ctx.storage, tables);
   }
 
   /** Tells whether a repository has manifests. An older version than the known one is ignored. */
   set(name: RepositoryName, present: boolean, version: number): void {
-    this.ctx.storage.transactionSync(() => {
-      this.#tables.ensure();
+    this.#tables.write(() => {
       this.#sql.exec(
         `INSERT INTO repositories VALUES (?1, ?2, ?3) ON CONFLICT (name)
          DO UPDATE SET present = ?2, version = ?3 WHERE version < ?3`,
@@ -52,8 +51,7 @@ export class Catalog extends DurableObject<Env> {
 
   /** The key that seals upload sessions: made at the first call, the same ever after. */
   sealingKey(): Uint8Array {
-    return this.ctx.storage.transactionSync(() => {
-      this.#tables.ensure();
+    return this.#tables.write(() => {
       const fresh = crypto.getRandomValues(new Uint8Array(sealingKeyBytes));
       this.#sql.exec("INSERT OR IGNORE INTO keys VALUES ('upload session', ?)", fresh);
       const { bytes } = this.#sql

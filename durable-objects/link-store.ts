@@ -1,6 +1,6 @@
 import type { Digest } from "../schemas/digest.ts";
 import { done, type Outcome, refuse } from "../schemas/outcome.ts";
-import { blobKeyTimeMs, type HolderToken, tokenTimeMs } from "../schemas/storage-keys.ts";
+import { type HolderToken, tokenTimeMs } from "../schemas/storage-keys.ts";
 import type { Link } from "./manifest-store.ts";
 
 /** A blob that was claimed, to be made readable in a repository. */
@@ -10,8 +10,6 @@ export interface ClaimedBlob extends Link {
 
 /** A holder whose link never came is asked for after an hour: a link has to come before. */
 const tokenAgeMsMax = 50 * 60 * 1000;
-/** An object that nobody claimed is deleted eight days after it was written. */
-const keyAgeMsMax = 7 * 24 * 60 * 60 * 1000;
 
 /**
  * The blobs that are readable in a repository. A link keeps its blob by a token, and is itself kept
@@ -49,9 +47,6 @@ export class LinkStore {
   link(blob: ClaimedBlob, referenced: boolean, nowMs: number): Outcome<HolderToken | undefined> {
     if (nowMs - tokenTimeMs(blob.token) > tokenAgeMsMax) {
       return refuse("OVERLOADED", "the claim took too long", { "Retry-After": "1" });
-    }
-    if (nowMs - blobKeyTimeMs(blob.key) > keyAgeMsMax) {
-      return refuse("BLOB_UPLOAD_INVALID", "its bytes were stored more than seven days ago");
     }
     const former = this.find(blob.digest);
     if (former?.token === blob.token) return done(undefined);

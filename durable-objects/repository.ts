@@ -56,11 +56,11 @@ export class Repository extends DurableObject<Env> {
     super(ctx, env);
     const { sql } = ctx.storage;
     const { collectGraceMs, validateReferences } = parseConfiguration({ ...env }).configuration;
-    this.#tables = new Tables(sql, tables);
+    this.#tables = new Tables(ctx.storage, tables);
     this.#manifests = new ManifestStore(sql);
     this.#links = new LinkStore(sql, collectGraceMs);
     this.#outbox = new ReplicaOutbox(sql);
-    this.#tasks = new Tasks(ctx.storage);
+    this.#tasks = new Tasks(ctx.storage, this.#tables);
     this.#validateReferences = validateReferences;
   }
 
@@ -197,11 +197,9 @@ export class Repository extends DurableObject<Env> {
 
   /** One transaction; a refusal leaves nothing behind but tables. */
   #change<T>(name: RepositoryName, work: () => Outcome<T>): Outcome<T> {
-    return this.ctx.storage.transactionSync(() => {
-      if (!this.#tables.exist) {
-        this.#tables.ensure();
-        this.ctx.storage.sql.exec("INSERT INTO identity VALUES (?, 0)", name);
-      }
+    const isFirst = !this.#tables.exist;
+    return this.#tables.write(() => {
+      if (isFirst) this.ctx.storage.sql.exec("INSERT INTO identity VALUES (?, 0)", name);
       return work();
     });
   }

@@ -9,7 +9,6 @@ const retryMs = 30_000;
 
 /** What an upload session has stored, and when it expires. */
 export class SessionStore {
-  readonly #storage: DurableObjectStorage;
   readonly #rows: UploadRows;
   readonly #tables: Tables;
   readonly #tasks: Tasks<"expire">;
@@ -18,10 +17,9 @@ export class SessionStore {
 
   /** Expires `timeoutMs` after it was last touched, rounded up to whole `intervalMs`. */
   constructor(storage: DurableObjectStorage, timeoutMs: number, intervalMs: number) {
-    this.#storage = storage;
     this.#rows = new UploadRows(storage.sql);
-    this.#tables = new Tables(storage.sql, [...UploadRows.tables, Tasks.table]);
-    this.#tasks = new Tasks(storage);
+    this.#tables = new Tables(storage, [...UploadRows.tables, Tasks.table]);
+    this.#tasks = new Tasks(storage, this.#tables);
     this.#timeoutMs = timeoutMs;
     this.#intervalMs = intervalMs;
   }
@@ -64,9 +62,8 @@ export class SessionStore {
 
   /** Stores a session's state together with the parts that came and the bytes behind them. */
   keep(state: UploadState, newParts: readonly UploadedPart[], tail: Uint8Array | undefined): void {
-    this.#storage.transactionSync(() => {
-      const isFirst = this.stored() === undefined;
-      this.#tables.ensure();
+    const isFirst = this.stored() === undefined;
+    this.#tables.write(() => {
       this.#rows.write({ ...state, touchedMs: Date.now() });
       this.#rows.addParts(newParts);
       if (tail !== undefined) this.#rows.writeTail(tail);
@@ -77,7 +74,7 @@ export class SessionStore {
 
   /** Ends the session: its row stays to answer what comes late, its bytes go. */
   end(state: UploadState & { readonly stage: "closed" | "cancelled" }): void {
-    this.#storage.transactionSync(() => {
+    this.#tables.write(() => {
       this.keep(state, [], undefined);
       this.#rows.clearBytes();
     });
@@ -85,8 +82,7 @@ export class SessionStore {
 
   /** Deletes everything. */
   async expire(): Promise<void> {
-    this.#tables.forget();
-    await this.#storage.deleteAll();
+    await this.#tables.deleteAll();
   }
 
   isIdle(state: UploadState): boolean {

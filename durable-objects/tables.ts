@@ -3,16 +3,16 @@
  * an object that holds nothing (a repository name that somebody tried) writes nothing.
  */
 export class Tables {
-  readonly #sql: SqlStorage;
+  readonly #storage: DurableObjectStorage;
   readonly #statements: readonly string[];
   #exist: boolean;
 
   /** `statements` make the tables, each with IF NOT EXISTS. */
-  constructor(sql: SqlStorage, statements: readonly string[]) {
-    this.#sql = sql;
+  constructor(storage: DurableObjectStorage, statements: readonly string[]) {
+    this.#storage = storage;
     this.#statements = statements;
     this.#exist =
-      sql
+      storage.sql
         .exec(
           "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_cf%' ESCAPE '\\'",
         )
@@ -24,15 +24,24 @@ export class Tables {
     return this.#exist;
   }
 
-  /** To be called first in each transaction that writes. */
-  ensure(): void {
-    if (this.#exist) return;
-    for (const statement of this.#statements) this.#sql.exec(statement);
-    this.#exist = true;
+  /** One transaction in which the tables exist; what it throws undoes it. */
+  write<T>(work: () => T): T {
+    const existed = this.#exist;
+    try {
+      return this.#storage.transactionSync(() => {
+        if (!existed) for (const statement of this.#statements) this.#storage.sql.exec(statement);
+        this.#exist = true;
+        return work();
+      });
+    } catch (error) {
+      this.#exist = existed;
+      throw error;
+    }
   }
 
-  /** To be called after deleteAll(). */
-  forget(): void {
+  /** Deletes everything, the object's alarm included. */
+  async deleteAll(): Promise<void> {
     this.#exist = false;
+    await this.#storage.deleteAll();
   }
 }

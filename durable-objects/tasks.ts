@@ -1,48 +1,72 @@
+import type { Tables } from "./tables.ts";
+
 /**
  * What a Durable Object has to do later. An object has one alarm: it stands at the earliest task,
  * is only ever moved earlier, and its handler re-arms it for what is left.
  */
 export class Tasks<Kind extends string> {
   readonly #storage: DurableObjectStorage;
+  readonly #tables: Tables;
+  /** The task that is running, and when it was asked to run once more. */
+  #running: { readonly kind: Kind; againMs: number | undefined } | undefined;
 
-  constructor(storage: DurableObjectStorage) {
+  constructor(storage: DurableObjectStorage, tables: Tables) {
     this.#storage = storage;
+    this.#tables = tables;
   }
 
-  /** The table; made in the transaction of an object's first row. */
   static readonly table = "CREATE TABLE IF NOT EXISTS tasks (kind TEXT PRIMARY KEY, due INTEGER)";
 
   /** Has `kind` run at `dueMs` (Unix epoch), or earlier if it was to run earlier already. */
   schedule(kind: Kind, dueMs: number): void {
+    if (this.#running?.kind === kind) {
+      this.#running.againMs = Math.min(dueMs, this.#running.againMs ?? dueMs);
+      return;
+    }
     const earliestMs = this.#earliestMs();
     this.#storage.sql.exec(
       "INSERT INTO tasks VALUES (?, ?) ON CONFLICT (kind) DO UPDATE SET due = min(due, excluded.due)",
       kind,
       dueMs,
     );
-    if (earliestMs === null || dueMs < earliestMs) void this.#storage.setAlarm(dueMs);
+    // An alarm that is overdue while nothing runs was given up by the platform.
+    const isGivenUp = earliestMs !== null && earliestMs < Date.now() && !this.#running;
+    if (earliestMs === null || dueMs < earliestMs || isGivenUp) void this.#storage.setAlarm(dueMs);
   }
 
   /**
-   * Runs what is due. A task is forgotten before it runs, so that it may schedule itself again; one
-   * that throws is tried again after `retryMs`. An alarm handler that throws would be given up by
-   * the platform after six attempts; this one never throws.
+   * Runs what is due. A task's row stays until its work has ended, so that one that is cut off runs
+   * again; one that throws is tried again after `retryMs`. A handler that throws would be given up
+   * by the platform after six attempts: this one throws only if the object is lost.
    */
   async run(nowMs: number, retryMs: number, work: (kind: Kind) => Promise<void>): Promise<void> {
+    if (!this.#tables.exist) return;
     const due = this.#storage.sql
       .exec<{ kind: Kind }>("SELECT kind FROM tasks WHERE due <= ?", nowMs)
       .toArray();
     for (const { kind } of due) {
-      this.#storage.sql.exec("DELETE FROM tasks WHERE kind = ?", kind);
+      const running = { kind, againMs: undefined as number | undefined };
+      this.#running = running;
       try {
+        // One after the other: they share the object's rows.
+        // oxlint-disable-next-line no-await-in-loop
         await work(kind);
       } catch (error) {
         console.error(JSON.stringify({ event: "task failed", kind, error: String(error) }));
         this.schedule(kind, nowMs + retryMs);
+      } finally {
+        this.#running = undefined;
       }
+      if (!this.#tables.exist) return;
+      this.#settle(kind, running.againMs);
     }
     const earliestMs = this.#earliestMs();
     if (earliestMs !== null) await this.#storage.setAlarm(earliestMs);
+  }
+
+  #settle(kind: Kind, againMs: number | undefined): void {
+    if (againMs === undefined) this.#storage.sql.exec("DELETE FROM tasks WHERE kind = ?", kind);
+    else this.#storage.sql.exec("UPDATE tasks SET due = ? WHERE kind = ?", againMs, kind);
   }
 
   #earliestMs(): number | null {

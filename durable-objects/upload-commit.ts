@@ -60,8 +60,13 @@ export class UploadCommit {
       assembled = { ...state, stage: "assembled" };
       this.#store.keep(assembled, [], undefined);
     }
-    const verified = assembled.digest ?? (await this.#digestOfStored(stored, digest));
-    if (verified !== digest) return wrongDigest(digest);
+    if (assembled.digest === undefined) {
+      if ((await this.#digestOfStored(stored, digest)) !== digest) return wrongDigest(digest);
+      // Before it is claimed: from then on its bytes may be others' too.
+      assembled = { ...assembled, digest };
+      this.#store.keep(assembled, [], undefined);
+    }
+    if (assembled.digest !== digest) return wrongDigest(digest);
     return this.#link(assembled, stored, digest);
   }
 
@@ -71,14 +76,18 @@ export class UploadCommit {
     if (digestOf(algorithm, createHash(algorithm).update(tail).digest()) !== digest) {
       return wrongDigest(digest);
     }
-    if (state.multipartId !== undefined) {
-      await this.#env.BLOBS.resumeMultipartUpload(state.key, state.multipartId).abort();
-    }
     const key = newBlobKey(Date.now(), crypto.randomUUID());
     await this.#env.BLOBS.put(key, tail, {
       customMetadata: { repository: state.repository, digest },
     });
-    return this.#link({ ...state, offset: tail.length }, { key, size: tail.length }, digest);
+    const stored = { key, size: tail.length };
+    const linked = await this.#link({ ...state, offset: tail.length }, stored, digest);
+    if (linked.ok && state.multipartId !== undefined) {
+      // Begun by a request that broke off. Should this fail, R2 ends it after seven days.
+      const multipart = this.#env.BLOBS.resumeMultipartUpload(state.key, state.multipartId);
+      await multipart.abort().catch(() => undefined);
+    }
+    return linked;
   }
 
   async #complete({ key, multipartId, offset }: UploadState): Promise<void> {
@@ -104,7 +113,6 @@ export class UploadCommit {
     const { repository } = state;
     const linked = await claimAndLink(this.#env, repository, digest, stored);
     if (linked.ok) this.#store.end({ ...state, stage: "closed", digest });
-    else if (state.stage === "assembled") this.#store.keep({ ...state, digest }, [], undefined);
     return linked;
   }
 }

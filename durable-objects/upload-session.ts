@@ -1,16 +1,16 @@
 import { DurableObject } from "cloudflare:workers";
 import { parseConfiguration } from "../schemas/configuration.ts";
 import type { Digest } from "../schemas/digest.ts";
-import { done, type Outcome, refuse, type Refusal } from "../schemas/outcome.ts";
-import { type ChunkRange, uploadRange } from "../schemas/range.ts";
+import { done, type Outcome, refuse } from "../schemas/outcome.ts";
+import type { ChunkRange } from "../schemas/range.ts";
 import { drain, drainBytesMax } from "../streams/body.ts";
 import { inTime } from "./deadline.ts";
-import { NoBuffer } from "./part-buffers.ts";
-import { partBytesFor, PartWriter, TooManyParts } from "./part-writer.ts";
+import { partBytesFor, PartWriter } from "./part-writer.ts";
 import { beginDigest, resumeDigest, type RunningDigest } from "./running-digest.ts";
 import { SessionStore } from "./session-store.ts";
 import { UploadCommit } from "./upload-commit.ts";
 import { type LockHolder, UploadLock } from "./upload-lock.ts";
+import { outOfTurn, refusalOf } from "./upload-refusal.ts";
 import type { SealedSession, UploadState } from "./upload-state.ts";
 
 /** A request's body with what its headers say of it. */
@@ -79,7 +79,9 @@ export class UploadSession extends DurableObject<Env> {
     return this.#answer(body, async () => {
       const state = this.#store.find(session);
       if (state?.stage === "closed" && state.digest === digest) return done(undefined);
-      if (this.#committing?.digest === digest) return inTime(this.#committing.outcome);
+      if (this.#committing?.digest === digest && !this.#lock.isStalled) {
+        return inTime(this.#committing.outcome);
+      }
       const live = this.#live(session);
       if (!live.ok) return live;
       const holder = await this.#lock.enter();
@@ -103,15 +105,18 @@ export class UploadSession extends DurableObject<Env> {
   /** Ends the session and forgets its bytes (end-14). Who still sends is made to give up. */
   async cancel(session: SealedSession): Promise<Outcome<undefined>> {
     return this.#answer(undefined, async () => {
-      const holder = await this.#lock.enter(true);
+      const holder = await this.#lock.seize();
       try {
         const state = this.#live(session);
         if (!state.ok) return state;
+        if (state.value.digest !== undefined) {
+          return refuse("BLOB_UPLOAD_UNKNOWN", "its bytes are verified: it is being closed");
+        }
         await this.#forgetStored(state.value);
         this.#store.end({ ...state.value, stage: "cancelled" });
         return done(undefined);
       } finally {
-        holder?.leave();
+        holder.leave();
       }
     });
   }
@@ -127,13 +132,14 @@ export class UploadSession extends DurableObject<Env> {
     try {
       const state = this.#store.stored();
       if (state === undefined) return;
-      const isVerified = state.digest !== undefined;
-      if (isVerified && (state.stage === "assembling" || state.stage === "assembled")) {
-        const linked = await this.#commit.goOn(state, state.digest);
-        if (!linked.ok) this.#store.retryCommit();
-        else this.#store.expireLater(state);
+      const { stage, digest } = state;
+      if (digest !== undefined && (stage === "assembling" || stage === "assembled")) {
+        const linked = await this.#commit.goOn(state, digest).catch(refusalOf);
+        if (!linked.ok && this.#store.isIdle(state)) return await this.#store.expire();
+        if (linked.ok) this.#store.expireLater(state);
+        else this.#store.retryCommit();
       } else if (this.#store.isIdle(state)) {
-        if (state.stage !== "closed") await this.#forgetStored(state);
+        await this.#forgetStored(state);
         await this.#store.expire();
       } else {
         this.#store.expireLater(state);
@@ -229,11 +235,18 @@ export class UploadSession extends DurableObject<Env> {
     this.#digest = digest;
   }
 
+  /** Deletes bytes that nobody can have claimed: of a session that was not verified. */
   async #forgetStored({ key, multipartId, stage }: UploadState): Promise<void> {
-    if (stage === "assembled") await this.env.BLOBS.delete(key);
-    else if (multipartId !== undefined) {
-      await this.env.BLOBS.resumeMultipartUpload(key, multipartId).abort();
+    if (stage === "closed" || stage === "cancelled") return;
+    if (stage !== "assembled" && multipartId !== undefined) {
+      await this.env.BLOBS.resumeMultipartUpload(key, multipartId)
+        .abort()
+        .catch((error: unknown) => {
+          // Completed, by a request that was cut off before it could say so.
+          if (stage === "open") throw error;
+        });
     }
+    if (stage !== "open") await this.env.BLOBS.delete(key);
   }
 
   /** Drains the body of a request that was refused, and makes an outcome of what is thrown. */
@@ -266,22 +279,11 @@ async function read(
   holder: LockHolder,
 ): Promise<number | undefined> {
   const reader = body.stream.getReader({ mode: "byob" });
-  holder.stoppedBy(() => void reader.cancel().catch(() => undefined));
-  const bytes = await writer.read(reader, () => {
-    holder.touchedMs = Date.now();
-  });
-  return holder.givenUp ? undefined : bytes;
-}
-
-function outOfTurn(offset: number): Refusal {
-  return refuse("RANGE_INVALID", `the session has ${offset} bytes`, {
-    Range: uploadRange(offset),
-  });
-}
-
-function refusalOf(error: unknown): Refusal {
-  if (error instanceof TooManyParts) return refuse("BLOB_TOO_LARGE", "more than 10,000 parts");
-  const what = error instanceof NoBuffer ? error.message : "the body broke off or R2 failed";
-  console.warn(JSON.stringify({ event: "upload request failed", error: String(error) }));
-  return refuse("OVERLOADED", what, { "Retry-After": "2" });
+  holder.beginReading(() => void reader.cancel().catch(() => undefined));
+  try {
+    const bytes = await writer.read(reader, () => holder.gotBytes());
+    return holder.givenUp ? undefined : bytes;
+  } finally {
+    holder.endReading();
+  }
 }

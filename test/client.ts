@@ -33,6 +33,24 @@ export function stream(bytes: Uint8Array, pieceBytes = 65_536): ReadableStream<U
   });
 }
 
+/** A body that never ends; `sent` is called once all its bytes were taken. */
+export function unfinishedStream(bytes: Uint8Array, sent: () => void): ReadableStream<Uint8Array> {
+  const pieces = stream(bytes).getReader();
+  return new ReadableStream({
+    async pull(controller) {
+      const { done, value } = await pieces.read();
+      if (!done) return controller.enqueue(value);
+      setTimeout(sent, 100);
+      await new Promise(() => undefined);
+    },
+  });
+}
+
+/** A repository that no other test has. */
+export function newRepository(): string {
+  return `team/r${crypto.randomUUID()}`;
+}
+
 /** The Location of a new upload session. */
 export async function startUpload(repository: string): Promise<string> {
   const response = await send("POST", `/v2/${repository}/blobs/uploads/`);
@@ -40,8 +58,12 @@ export async function startUpload(repository: string): Promise<string> {
 }
 
 /** Pushes a blob whole, as containerd does; answers its digest. */
-export async function pushBlob(repository: string, bytes: Uint8Array | string): Promise<string> {
-  const digest = digestOf(bytes);
+export async function pushBlob(
+  repository: string,
+  bytes: Uint8Array | string,
+  algorithm = "sha256",
+): Promise<string> {
+  const digest = digestOf(bytes, algorithm);
   const location = await startUpload(repository);
   const response = await send("PUT", `${location}?digest=${digest}`, { body: bytes });
   if (response.status !== 201) throw new Error(`push of a blob: ${await response.text()}`);
@@ -50,6 +72,20 @@ export async function pushBlob(repository: string, bytes: Uint8Array | string): 
 
 export const ociManifest = "application/vnd.oci.image.manifest.v1+json";
 export const ociIndex = "application/vnd.oci.image.index.v1+json";
+
+/** An index over descriptors; with none, a manifest that needs nothing and that nobody else has. */
+export function indexOf(
+  manifests: readonly { mediaType: string; digest: string; size: number }[] = [],
+  more: Record<string, unknown> = {},
+): string {
+  return JSON.stringify({
+    schemaVersion: 2,
+    mediaType: ociIndex,
+    manifests,
+    annotations: { id: crypto.randomUUID() },
+    ...more,
+  });
+}
 
 /** An image manifest over blobs that were pushed. */
 export function imageManifest(
@@ -85,8 +121,7 @@ export async function pushImage(
   }
   const manifest = imageManifest({ digest: configDigest, size: config.length }, pushed, more);
   const digest = digestOf(manifest);
-  const response = await putManifest(repository, reference === "" ? digest : reference, manifest);
-  if (response.status !== 201) throw new Error(`push of a manifest: ${await response.text()}`);
+  await pushManifest(repository, reference, manifest, ociManifest);
   return { manifest, digest, layers: pushed.map((layer) => layer.digest) };
 }
 
@@ -100,6 +135,25 @@ export function putManifest(
     body: manifest,
     headers: { "Content-Type": mediaType },
   });
+}
+
+/** Pushes a manifest that has to be taken, by tag or by its digest; answers its digest. */
+export async function pushManifest(
+  repository: string,
+  reference: string,
+  manifest: string,
+  mediaType: string = ociIndex,
+): Promise<string> {
+  const digest = digestOf(manifest);
+  const named = reference === "" ? digest : reference;
+  const response = await putManifest(repository, named, manifest, mediaType);
+  if (response.status !== 201) throw new Error(`push of a manifest: ${await response.text()}`);
+  return digest;
+}
+
+/** The status of an answer and the code in its body, which every error has. */
+export async function refusal(response: Response): Promise<[number, string | undefined]> {
+  return [response.status, await errorCode(response)];
 }
 
 /** The code of the first error in an error's body. */

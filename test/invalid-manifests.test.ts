@@ -1,0 +1,63 @@
+import { describe, expect, test } from "vitest";
+import {
+  imageManifest,
+  indexOf,
+  newRepository,
+  ociIndex,
+  putManifest,
+  refusal,
+  send,
+} from "./client.ts";
+
+describe("a manifest that is none", () => {
+  const descriptor = { mediaType: "x", digest: `sha256:${"0".repeat(64)}`, size: 2 };
+  const image = JSON.parse(imageManifest(descriptor, [])) as Record<string, unknown>;
+  const text = (more: unknown) => JSON.stringify({ ...image, ...(more as object) });
+
+  test.each([
+    ["empty", ""],
+    ["no JSON", "{"],
+    ["null", "null"],
+    ["an array", "[]"],
+    ["a number", "2"],
+    ["200,000 brackets", "[".repeat(200_000)],
+    ["with a byte-order mark", `\ufeff${text({})}`],
+    ["of schema 1", text({ schemaVersion: 1 })],
+    ["of schema 2 in quotes", text({ schemaVersion: "2" })],
+    ["without config", text({ config: undefined })],
+    ["with a config that is null", text({ config: null })],
+    ["without layers", text({ layers: undefined })],
+    ["with layers that are no array", text({ layers: {} })],
+    ["with a layer that is null", text({ layers: [null] })],
+    ["with a digest xyz", text({ layers: [{ ...descriptor, digest: "sha256:xyz" }] })],
+    ["with a path for a digest", text({ layers: [{ ...descriptor, digest: "../../etc/passwd" }] })],
+    ["with a negative size", text({ layers: [{ ...descriptor, size: -1 }] })],
+    ["with a size of text", text({ layers: [{ ...descriptor, size: "2" }] })],
+    ["with an endless size", text({ config: descriptor }).replace('"size":2', '"size":1e400')],
+    ["with manifests too", text({ manifests: [] })],
+    ["of another media type than its header", text({ mediaType: ociIndex })],
+    ["with a subject that is none", text({ subject: { digest: "x" } })],
+    ["with annotations that are numbers", text({ annotations: { a: 1 } })],
+  ])("%s is 400", async (_case, bytes) => {
+    const repository = newRepository();
+    const put = await putManifest(repository, "latest", bytes);
+    expect(await refusal(put)).toEqual([400, "MANIFEST_INVALID"]);
+    expect((await send("HEAD", `/v2/${repository}/manifests/latest`)).status).toBe(404);
+  });
+
+  test("no UTF-8 is 400", async () => {
+    const bytes = new TextEncoder().encode(indexOf()).map((byte) => (byte === 0x69 ? 0xff : byte));
+    const put = await putManifest(newRepository(), "latest", bytes, ociIndex);
+    expect(await refusal(put)).toEqual([400, "MANIFEST_INVALID"]);
+  });
+
+  test.each([
+    ["of other bytes", `sha256:${"0".repeat(64)}`],
+    ["of other bytes by sha512", `sha512:${"0".repeat(128)}`],
+    ["that is none", "sha256:baddigeststring"],
+    ["of md5", `md5:${"0".repeat(32)}`],
+  ])("pushed by a digest %s is 400", async (_case, digest) => {
+    const put = await putManifest(newRepository(), digest, indexOf(), ociIndex);
+    expect(await refusal(put)).toEqual([400, "DIGEST_INVALID"]);
+  });
+});

@@ -1,0 +1,76 @@
+import { describe, expect, test } from "vitest";
+import { type Configuration, parseConfiguration } from "../../schemas/configuration.ts";
+
+const access = { REGISTRY_AUTH_TYPE: "none" };
+
+test("without variables but the access type everything has its preset", () => {
+  const expected: Configuration = {
+    authType: "none",
+    uploadTimeoutMs: 3_600_000,
+    uploadCleanupIntervalMs: 300_000,
+    reads: "digest",
+    validateReferences: true,
+    collectGraceMs: 86_400_000,
+    pageLimits: { defaultLimit: 100, maxLimit: 1000 },
+  };
+  const { configuration, problems } = parseConfiguration(access);
+  expect(problems).toEqual([]);
+  expect(configuration).toMatchObject(expected);
+});
+
+test.each([
+  ["REGISTRY_UPLOAD_TIMEOUT", "60", { uploadTimeoutMs: 60_000 }],
+  ["REGISTRY_UPLOAD_TIMEOUT", "518400", { uploadTimeoutMs: 518_400_000 }],
+  ["REGISTRY_UPLOAD_CLEANUP_INTERVAL", "1", { uploadCleanupIntervalMs: 1000 }],
+  ["REGISTRY_READS", "strong", { reads: "strong" }],
+  ["REGISTRY_VALIDATE_REFERENCES", "false", { validateReferences: false }],
+  ["REGISTRY_VALIDATE_REFERENCES", "", { validateReferences: true }],
+  ["REGISTRY_GC_GRACE", "0", { collectGraceMs: 0 }],
+  ["REGISTRY_PAGINATION_DEFAULT_LIMIT", "7", { pageLimits: { defaultLimit: 7, maxLimit: 1000 } }],
+  ["REGISTRY_PAGINATION_MAX_LIMIT", "50", { pageLimits: { defaultLimit: 50, maxLimit: 50 } }],
+])("%s=%s is %j", (name, value, expected) => {
+  const { configuration, problems } = parseConfiguration({ ...access, [name]: value });
+  expect(problems).toEqual([]);
+  expect(configuration).toMatchObject(expected);
+});
+
+test.each([
+  ["REGISTRY_AUTH_TYPE", "nobody"],
+  ["REGISTRY_AUTH_TYPE", "NONE"],
+  ["REGISTRY_UPLOAD_TIMEOUT", "0"],
+  ["REGISTRY_UPLOAD_TIMEOUT", "-1"],
+  ["REGISTRY_UPLOAD_TIMEOUT", "1h"],
+  ["REGISTRY_UPLOAD_TIMEOUT", "1.5"],
+  ["REGISTRY_UPLOAD_TIMEOUT", "1e3"],
+  ["REGISTRY_UPLOAD_TIMEOUT", "518401"],
+  ["REGISTRY_UPLOAD_CLEANUP_INTERVAL", "0"],
+  ["REGISTRY_READS", "weak"],
+  ["REGISTRY_VALIDATE_REFERENCES", "yes"],
+  ["REGISTRY_GC_GRACE", " 1"],
+  ["REGISTRY_PAGINATION_DEFAULT_LIMIT", "0"],
+  ["REGISTRY_PAGINATION_MAX_LIMIT", "9".repeat(20)],
+])("%s=%s is one problem, with the name, the value and what is allowed", (name, value) => {
+  const { problems } = parseConfiguration({ ...access, [name]: value });
+  expect(problems).toHaveLength(1);
+  expect(problems[0]).toContain(`${name} is "${value}"; allowed is `);
+});
+
+describe("what is not set", () => {
+  test.each([[undefined], [""]])("access type %j is a problem", (value) => {
+    const { problems } = parseConfiguration({ REGISTRY_AUTH_TYPE: value });
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toContain("REGISTRY_AUTH_TYPE is not set; allowed is none");
+  });
+
+  test("all problems are told at once", () => {
+    const variables = { REGISTRY_READS: "x", REGISTRY_GC_GRACE: "y" };
+    const { problems } = parseConfiguration(variables);
+    expect(problems).toHaveLength(3);
+  });
+
+  test("what is no text, like a binding, is not read", () => {
+    expect(parseConfiguration({ ...access, REGISTRY_READS: { get: () => "x" } }).problems).toEqual(
+      [],
+    );
+  });
+});

@@ -1,0 +1,70 @@
+import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { removeLeftovers } from "../../standalone/leftovers.ts";
+
+let storagePath = "";
+const startedMs = Date.now() - 60_000;
+const dayMs = 24 * 60 * 60 * 1000;
+const id = "0123456789abcdef0123456789abcdef";
+
+beforeAll(async () => {
+  storagePath = await mkdtemp(join(tmpdir(), "longshore-leftovers-"));
+});
+
+afterAll(() => rm(storagePath, { recursive: true }));
+
+/** A file that was last changed so long before the start, after it if negative. */
+async function file(path: string, ageMs: number): Promise<void> {
+  const whole = join(storagePath, path);
+  const seconds = (startedMs - ageMs) / 1000;
+  await mkdir(dirname(whole), { recursive: true });
+  await writeFile(whole, "{}");
+  await utimes(whole, seconds, seconds);
+  await utimes(dirname(whole), seconds, seconds);
+}
+
+const data = "blobs/data/blobs/2026-11-21";
+const objects = "blobs/objects/blobs/2026-11-21";
+
+const leftovers = [
+  `${data}/never-described.${id}`,
+  `${data}/.whole.${id}.77.0.tmp`,
+  `${data}/parts-of-nothing.${id}/1.${id}-3`,
+  `${objects}/.whole.json.77.1.tmp`,
+  `manifests/aa/.bb.77.2.tmp`,
+  `tags/aa/.bb.77.3.tmp`,
+];
+
+const kept = [
+  `${objects}/whole.json`,
+  `${data}/whole.${id}`,
+  `${objects}/parts.json`,
+  `${data}/parts.${id}/1.${id}-3`,
+  `${data}/parts.${id}/2.${id}-3`,
+  `manifests/aa/bb`,
+  `tags/aa/bb`,
+];
+
+test("removes what belongs to nothing, and only what is older than the start", async () => {
+  for (const path of [...leftovers, ...kept]) await file(path, dayMs);
+  const running = [`${data}/coming.${id}`, `${data}/.coming2.${id}.78.0.tmp`];
+  for (const path of running) await file(path, -1000);
+  // R2 keeps an incomplete upload for seven days.
+  await file(`${data}/week.${id}/upload.json`, 8 * dayMs);
+  await file(`${data}/open.${id}/upload.json`, 6 * dayMs);
+  await file(`${data}/open.${id}/1.${id}-3`, 6 * dayMs);
+  const open = [`${data}/open.${id}/upload.json`, `${data}/open.${id}/1.${id}-3`];
+
+  await removeLeftovers(storagePath, startedMs);
+  const entries = await readdir(storagePath, { recursive: true, withFileTypes: true });
+  const left = entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(storagePath.length + 1));
+  expect(left.toSorted()).toEqual([...kept, ...running, ...open].toSorted());
+});
+
+test("has nothing to do in a storage folder that is new", async () => {
+  await removeLeftovers(join(storagePath, "new"), startedMs);
+});
