@@ -91,7 +91,7 @@ export class UploadSession extends DurableObject<Env> {
         holder.leave();
       });
       this.#committing = { digest, outcome };
-      this.ctx.waitUntil(outcome);
+      this.ctx.waitUntil(outcome.catch(() => undefined));
       return inTime(outcome);
     });
   }
@@ -279,7 +279,10 @@ async function read(
   holder: LockHolder,
 ): Promise<number | undefined> {
   const reader = body.stream.getReader({ mode: "byob" });
-  holder.beginReading(() => void reader.cancel().catch(() => undefined));
+  holder.beginReading(() => {
+    void reader.cancel().catch(() => undefined);
+    reader.releaseLock();
+  });
   try {
     const bytes = await writer.read(reader, () => holder.gotBytes());
     return holder.givenUp ? undefined : bytes;

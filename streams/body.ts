@@ -1,24 +1,51 @@
 /** Reading of request bodies that both the Worker and the Durable Objects need. */
 
+/** A client that sends nothing for so long does not wait for its answer to be drained for. */
+const drainStallMsMax = 5000;
+
 /**
  * Reads and forgets a body that will not be used, so that the client gets to read the answer
  * (containerd up to 1.6 and BuildKit up to 0.12 hang when answered before their body is read). At
- * most `bytesMax` bytes: what is longer is cut.
+ * most `bytesMax` bytes, and until it stalls for 5 s: what comes then is cut.
  */
-export async function drain(body: ReadableStream<Uint8Array> | null, bytesMax: number) {
+export async function drain(
+  body: ReadableStream<Uint8Array> | null,
+  bytesMax: number,
+): Promise<void> {
   if (body === null || body.locked) return;
   const reader = body.getReader();
-  let bytes = 0;
-  try {
-    while (bytes <= bytesMax) {
+  const state = { bytes: 0, stalled: false };
+  const isDone = (async () => {
+    while (state.bytes <= bytesMax && !state.stalled) {
+      // oxlint-disable-next-line no-await-in-loop
       const { done, value } = await reader.read();
       if (done) return;
-      bytes += value.byteLength;
+      state.bytes += value.byteLength;
     }
     await reader.cancel();
-  } catch {
-    // The client is gone: there is nobody left to answer.
-  }
+  })().catch(() => undefined);
+  await stallOrEnd(isDone, state);
+  if (state.stalled) void reader.cancel().catch(() => undefined);
+}
+
+/** Settles at the end of reading, or marks as stalled what had no progress for 5 s. */
+async function stallOrEnd(
+  isDone: Promise<void>,
+  state: { bytes: number; stalled: boolean },
+): Promise<void> {
+  let timer: ReturnType<typeof setInterval> | undefined;
+  let seenBytes = 0;
+  const stall = new Promise<void>((resolve) => {
+    timer = setInterval(() => {
+      if (state.bytes === seenBytes) {
+        state.stalled = true;
+        resolve();
+      }
+      seenBytes = state.bytes;
+    }, drainStallMsMax);
+  });
+  await Promise.race([isDone, stall]);
+  clearInterval(timer);
 }
 
 /** The bytes of a whole body, or undefined if they are more than `bytesMax`. */

@@ -32,7 +32,12 @@ export function repositoryNameOf(context: RegistryContext): RepositoryName {
 
 /** The digest that the path names. @throws RegistryError DIGEST_INVALID */
 export function digestOfPath(context: RegistryContext): Digest {
-  return digestIn(context.req.param("digest") ?? "");
+  return digestIn(withColon(context.req.param("digest") ?? ""));
+}
+
+/** A digest's colon may be escaped in a path (RFC 3986); nothing else of a reference has to be. */
+function withColon(text: string): string {
+  return text.replace(/%3a/i, ":");
 }
 
 /** @throws RegistryError DIGEST_INVALID */
@@ -44,7 +49,7 @@ export function digestIn(text: string): Digest {
 
 /** The tag or digest that the path names. @throws RegistryError DIGEST_INVALID, TAG_INVALID */
 export function referenceOf(context: RegistryContext): Reference {
-  const text = context.req.param("reference") ?? "";
+  const text = withColon(context.req.param("reference") ?? "");
   const reference = parseReference(text);
   if (reference !== undefined) return reference;
   throw new RegistryError(text.includes(":") ? "DIGEST_INVALID" : "TAG_INVALID", quote(text));

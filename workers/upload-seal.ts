@@ -89,7 +89,9 @@ export async function openSession(
 ): Promise<OpenedSession> {
   const bytes = Buffer.from(sealed, "base64url");
   const payload = bytes.subarray(0, payloadBytes);
-  const isWhole = bytes.length === payloadBytes + macBytes;
+  // Decoding forgives foreign characters and left-over bits; a session has one id, not several.
+  const isWhole =
+    bytes.length === payloadBytes + macBytes && bytes.toString("base64url") === sealed;
   const expected = isWhole ? await mac(env, repository, payload) : undefined;
   if (
     expected === undefined ||

@@ -15,6 +15,22 @@ export function silence(): { call: () => Promise<never>; called: () => Promise<v
   return { call, called };
 }
 
+/** Claims are never answered, and made or not; alarms of other objects drop theirs as ever. */
+function cutClaim(isMade: boolean): () => Promise<void> {
+  const { call, called } = silence();
+  const getByName = env.BLOB_INDEX.getByName.bind(env.BLOB_INDEX);
+  vi.spyOn(env.BLOB_INDEX, "getByName").mockImplementation((name) => {
+    const stub = getByName(name);
+    const claim = async (...input: Parameters<IndexStub["claim"]>) => {
+      if (isMade) await stub.claim(...input);
+      return call();
+    };
+    const drop = (...input: Parameters<IndexStub["drop"]>) => stub.drop(...input);
+    return { claim, drop } as unknown as IndexStub;
+  });
+  return called;
+}
+
 /** Where a commit is cut off. Each has such a step never end, and waits until it began. */
 export const commitSteps: readonly { name: string; cut: () => () => Promise<void> }[] = [
   {
@@ -54,31 +70,8 @@ export const commitSteps: readonly { name: string; cut: () => () => Promise<void
       return called;
     },
   },
-  {
-    name: "before the claim",
-    cut: () => {
-      const { call, called } = silence();
-      vi.spyOn(env.BLOB_INDEX, "getByName").mockReturnValueOnce({
-        claim: call,
-      } as unknown as IndexStub);
-      return called;
-    },
-  },
-  {
-    name: "between the claim and its answer",
-    cut: () => {
-      const { call, called } = silence();
-      const getByName = env.BLOB_INDEX.getByName.bind(env.BLOB_INDEX);
-      vi.spyOn(env.BLOB_INDEX, "getByName").mockImplementationOnce((name) => {
-        const claim = async (...input: Parameters<IndexStub["claim"]>) => {
-          await getByName(name).claim(...input);
-          return call();
-        };
-        return { claim } as unknown as IndexStub;
-      });
-      return called;
-    },
-  },
+  { name: "before the claim", cut: () => cutClaim(false) },
+  { name: "between the claim and its answer", cut: () => cutClaim(true) },
   {
     name: "before the link",
     cut: () => {

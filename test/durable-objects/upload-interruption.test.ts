@@ -201,19 +201,6 @@ describe("two requests at once on a session", () => {
     expect(await storedSizes(repository)).toEqual([bytes.length]);
   });
 
-  test("a PUT whose body is silent for 10 s gives way to the same PUT", async () => {
-    const repository = newRepository();
-    const bytes = randomBytes(5000);
-    const patch = await streamed(await startUpload(repository), bytes.slice(0, 1000));
-    const put = `${patch.headers.get("Location")}?digest=${digestOf(bytes)}`;
-    await hang("PUT", put, bytes.slice(1000, 2000));
-    advance(11 * secondMs);
-    const second = send("PUT", put, { body: bytes.slice(1000) });
-    const inTime = await Promise.race([second, scheduler.wait(2000)]);
-    expect(inTime?.status).toBe(201);
-    await expectReadable(repository, digestOf(bytes), bytes);
-  });
-
   test("a DELETE makes a PATCH give up at once", async () => {
     const repository = newRepository();
     const location = await startUpload(repository);
