@@ -37,6 +37,8 @@ const imageMediaTypes: ReadonlySet<string> = new Set([
   "application/vnd.docker.distribution.manifest.v2+json",
 ]);
 
+const mediaTypePattern = /^[a-zA-Z0-9][\w!#$&^.+-]{0,126}\/[a-zA-Z0-9][\w!#$&^.+-]{0,126}$/;
+
 function invalid(what: string): RegistryError {
   return new RegistryError("MANIFEST_INVALID", what);
 }
@@ -91,21 +93,24 @@ function parseAnnotations(json: JsonObject): Readonly<Record<string, string>> {
   return annotations as Record<string, string>;
 }
 
-/** The media type that header and body agree on; a Content-Type's parameters do not count. */
+/**
+ * The media type that header and body agree on; a Content-Type's parameters do not count. It is
+ * answered as a header and kept in KV's metadata, and so has to be one (RFC 6838 section 4.2).
+ */
 function mediaTypeOf(json: JsonObject, contentType: string | undefined): string {
-  const announced = contentType?.split(";", 1)[0]?.trim().toLowerCase();
+  const header = contentType?.split(";", 1)[0]?.trim().toLowerCase();
+  const announced = header === "" ? undefined : header;
   const written = json["mediaType"];
-  if (written !== undefined && (typeof written !== "string" || written === "")) {
-    throw invalid("mediaType is not a non-empty string");
+  if (written !== undefined && typeof written !== "string") throw invalid("mediaType is no string");
+  if (announced !== undefined && written !== undefined && announced !== written.toLowerCase()) {
+    throw invalid(`Content-Type is ${announced}, mediaType is ${written.slice(0, 128)}`);
   }
-  if (announced !== undefined && announced !== "" && written !== undefined) {
-    if (announced !== written.toLowerCase()) {
-      throw invalid(`Content-Type is ${announced}, mediaType is ${written.slice(0, 128)}`);
-    }
+  const guessed = Array.isArray(json["manifests"]) ? ociIndexMediaType : ociManifestMediaType;
+  const mediaType = written ?? announced ?? guessed;
+  if (!mediaTypePattern.test(mediaType)) {
+    throw invalid(`"${mediaType.slice(0, 128)}" is no media type of the form type/subtype`);
   }
-  if (written !== undefined) return written;
-  if (announced !== undefined && announced !== "") return announced;
-  return Array.isArray(json["manifests"]) ? ociIndexMediaType : ociManifestMediaType;
+  return mediaType;
 }
 
 /** An image with children, or an index with layers, is read differently by different clients. */

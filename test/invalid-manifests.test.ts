@@ -45,6 +45,19 @@ describe("a manifest that is none", () => {
     expect((await send("HEAD", `/v2/${repository}/manifests/latest`)).status).toBe(404);
   });
 
+  test.each([
+    ["that is a word", "json"],
+    ["with a line's end in it", "application/x\r\nX-Header: y"],
+    ["that is too long for a header of KV", `application/${"x".repeat(1000)}`],
+    ["that is empty", ""],
+  ])("with a media type %s is 400", async (_case, mediaType) => {
+    const put = await send("PUT", `/v2/${newRepository()}/manifests/latest`, {
+      body: JSON.stringify({ schemaVersion: 2, mediaType, manifests: [] }),
+      headers: { "Content-Type": "" },
+    });
+    expect(await refusal(put)).toEqual([400, "MANIFEST_INVALID"]);
+  });
+
   test("no UTF-8 is 400", async () => {
     const bytes = new TextEncoder().encode(indexOf()).map((byte) => (byte === 0x69 ? 0xff : byte));
     const put = await putManifest(newRepository(), "latest", bytes, ociIndex);
