@@ -2,8 +2,8 @@ import { parseChecksum } from "./checksum.ts";
 import { Disk, type Slice } from "./disk.ts";
 import { DiskObject, DiskObjectBody } from "./disk-object.ts";
 import { DiskMultipartUpload, type OpenUploads } from "./multipart-upload.ts";
-import { contentOf, readContent, writeContent } from "./object-content.ts";
-import { type DescriptorCache, dataPath, ObjectStore, randomId } from "./object-store.ts";
+import { contentOf } from "./object-content.ts";
+import { type ObjectCache, ObjectStore, randomId } from "./object-store.ts";
 import {
   checkKey,
   checkKeyCount,
@@ -15,14 +15,14 @@ import {
 
 /** What the buckets over one folder share: at most one of these per folder and process. */
 export interface BucketMemory {
-  readonly descriptors: DescriptorCache;
+  readonly objects: ObjectCache;
   readonly uploads: OpenUploads;
 }
 
 /**
  * A bucket of R2Bucket's shape over a folder on disk: what R2 does, as far as Longshore uses it.
- * What has been answered survives the death of the process. Bytes go between client and disk
- * natively; only a put with a checksum passes them through JavaScript, to hash them.
+ * What has been answered survives the death of the process. Reads and parts go
+ * between client and disk natively; the bytes of a put pass through JavaScript, to be hashed.
  *
  * Different from R2: etags are random (no MD5 is reckoned, so `checksums` has only what a put was
  * given), and what Longshore does not use is refused: conditions, HTTP metadata, other checksums, list.
@@ -33,25 +33,28 @@ export class DiskBucket implements R2Bucket {
 
   /** `service` is the binding of a writable `disk` service for a folder of this bucket alone. */
   constructor(service: Fetcher, memory: BucketMemory) {
-    this.#objects = new ObjectStore(new Disk(service), memory.descriptors);
+    this.#objects = new ObjectStore(new Disk(service), memory.objects);
     this.#uploads = memory.uploads;
   }
 
   async head(key: string): Promise<R2Object | null> {
     checkKey("head", key);
-    const descriptor = await this.#objects.read(key);
-    return descriptor === undefined ? null : new DiskObject(descriptor);
+    const found = await this.#objects.find(key);
+    return found === undefined ? null : new DiskObject(found.descriptor);
   }
 
   /** The range is one of offsets, lengths and suffixes in bytes; 10039 if nothing lies in it. */
   async get(key: string, options: R2GetOptions = {}): Promise<R2ObjectBody | null> {
     checkKey("get", key);
     checkOptions("get", options, ["range"]);
-    const descriptor = await this.#objects.read(key);
-    if (descriptor === undefined) return null;
-    const range = sliceOf(options.range, descriptor.size);
-    const content = await readContent(this.#objects.disk, descriptor, range);
-    return content === undefined ? null : new DiskObjectBody(descriptor, { ...range }, content);
+    for (;;) {
+      const found = await this.#objects.find(key);
+      if (found === undefined) return null;
+      const { descriptor } = found;
+      const range = sliceOf(options.range, descriptor.size);
+      const content = await this.#objects.open(found, range);
+      if (content !== undefined) return new DiskObjectBody(descriptor, { ...range }, content);
+    }
   }
 
   /** Nothing is stored if the body fails on its way or has not the checksum it is given (10037). */
@@ -68,8 +71,6 @@ export class DiskBucket implements R2Bucket {
     const content = contentOf(value);
     checkObjectSize("put", content.length);
     const version = randomId();
-    const data = dataPath(key, version);
-    await writeContent(this.#objects.disk, data, content, checksum);
     const descriptor = {
       key,
       version,
@@ -78,9 +79,8 @@ export class DiskBucket implements R2Bucket {
       uploadedMs: Date.now(),
       ...(checksum === undefined ? {} : { checksum }),
       customMetadata,
-      data,
     };
-    await this.#objects.publish(descriptor);
+    await this.#objects.put(descriptor, content);
     return new DiskObject(descriptor);
   }
 

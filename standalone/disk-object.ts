@@ -1,10 +1,7 @@
 import { Buffer } from "node:buffer";
 import type { Checksum } from "./checksum.ts";
 
-/**
- * What is stored about an object, as JSON in a file of its own. The object exists while this file
- * does: it is written after the object's bytes and removed before them.
- */
+/** What is stored about an object, as a line of JSON. */
 export interface ObjectDescriptor {
   readonly key: string;
   readonly version: string;
@@ -13,10 +10,8 @@ export interface ObjectDescriptor {
   readonly uploadedMs: number;
   readonly checksum?: Checksum;
   readonly customMetadata: Readonly<Record<string, string>>;
-  /** The path of the bytes: of one file, or of the folder of the parts. */
-  readonly data: string;
-  /** The parts of a multipart upload in their order: their file names (which tell their sizes). */
-  readonly parts?: readonly string[];
+  /** Of a multipart upload: the names of the files of its parts, which tell their sizes, in order. */
+  readonly parts?: { readonly uploadId: string; readonly names: readonly string[] };
 }
 
 /** What a bucket tells about an object, of R2Object's shape. */

@@ -38,7 +38,7 @@ export async function prepareFiles(machine: Machine): Promise<string> {
     blobs: folder("blobs"),
     manifests: folder("manifests"),
     tags: folder("tags"),
-    objects: folder("objects"),
+    durableObjects: folder("durable-objects"),
   };
   const wranglerToml = readFileSync(join(import.meta.dirname, "../wrangler.toml"), "utf8");
   const date = compatibilityDateOf(wranglerToml);

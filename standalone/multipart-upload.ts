@@ -1,7 +1,7 @@
 import type { Disk } from "./disk.ts";
 import { DiskObject, type ObjectDescriptor } from "./disk-object.ts";
 import { contentOf, partSize, writeContent } from "./object-content.ts";
-import { dataPath, type ObjectStore, randomId } from "./object-store.ts";
+import { type ObjectStore, partsPath, randomId } from "./object-store.ts";
 import { checkObjectSize, checkPartNumber, checkPartSizes, r2Error } from "./r2-rules.ts";
 
 /** In an upload's folder: its key's metadata; the upload is open while this file is there. */
@@ -27,7 +27,7 @@ export class OpenUploads {
     uploadId: string,
     customMetadata: Readonly<Record<string, string>>,
   ): Promise<void> {
-    const folder = dataPath(key, uploadId);
+    const folder = partsPath(key, uploadId);
     await disk.write(`${folder}/${openFile}`, JSON.stringify({ customMetadata }));
     this.#uploads.set(folder, { customMetadata, parts: new Map(), state: "open" });
   }
@@ -63,7 +63,7 @@ export class OpenUploads {
 /**
  * A multipart upload of R2MultipartUpload's shape. Its folder holds a file `<number>.<etag>` for each
  * part; the object that comes of it reads these files one after the other, so completing copies
- * nothing. In time: `upload.json`, parts, the object's descriptor, and `upload.json` goes.
+ * nothing. In time: `upload.json`, parts, the object's file, and `upload.json` goes.
  */
 export class DiskMultipartUpload implements R2MultipartUpload {
   readonly key: string;
@@ -78,7 +78,7 @@ export class DiskMultipartUpload implements R2MultipartUpload {
     this.#objects = objects;
     this.#uploads = uploads;
     // An id that is none of ours leads nowhere, and nowhere else.
-    this.#folder = dataPath(key, /^[0-9a-f]{32}$/.test(uploadId) ? uploadId : "unknown");
+    this.#folder = partsPath(key, /^[0-9a-f]{32}$/.test(uploadId) ? uploadId : "unknown");
   }
 
   async #open(operation: string): Promise<OpenUpload> {
@@ -125,31 +125,30 @@ export class DiskMultipartUpload implements R2MultipartUpload {
     for (const [partNumber, etag] of chosen) {
       if (upload.parts.get(partNumber)?.includes(etag) !== true) throw r2Error(operation, 10025);
     }
-    const parts = [...chosen]
+    const names = [...chosen]
       .toSorted(([a], [b]) => a - b)
       .map(([partNumber, etag]) => `${partNumber}.${etag}`);
-    const sizes = parts.map(partSize);
+    const sizes = names.map(partSize);
     checkPartSizes(sizes);
     const descriptor: ObjectDescriptor = {
       key: this.key,
       version: this.uploadId,
       size: sizes.reduce((sum, size) => sum + size, 0),
-      etag: `${this.uploadId}-${parts.length}`,
+      etag: `${this.uploadId}-${names.length}`,
       uploadedMs: Date.now(),
       customMetadata: upload.customMetadata,
-      data: this.#folder,
-      parts,
+      parts: { uploadId: this.uploadId, names },
     };
     upload.state = "completed";
     try {
-      await this.#objects.publish(descriptor);
+      await this.#objects.put(descriptor);
     } catch (error) {
       upload.state = "open";
       throw error;
     }
     await this.#objects.disk.remove(`${this.#folder}/${openFile}`);
     this.#uploads.forget(this.#folder);
-    const kept = new Set(parts);
+    const kept = new Set(names);
     const all = [...upload.parts].flatMap(([number, etags]) => etags.map((e) => `${number}.${e}`));
     await this.#removeParts(all.filter((name) => !kept.has(name)));
     return new DiskObject(descriptor);
@@ -161,7 +160,8 @@ export class DiskMultipartUpload implements R2MultipartUpload {
     if (upload?.state !== "open") return;
     upload.state = "aborted";
     // A crash inside complete() leaves an object of these parts and an upload that looks open.
-    const completed = (await this.#objects.read(this.key))?.data === this.#folder;
+    const found = await this.#objects.find(this.key);
+    const completed = found?.descriptor.parts?.uploadId === this.uploadId;
     await this.#objects.disk.remove(completed ? `${this.#folder}/${openFile}` : this.#folder);
     this.#uploads.forget(this.#folder);
   }

@@ -1,6 +1,6 @@
+import { Buffer } from "node:buffer";
 import { Verifier, viewBytes, type Checksum } from "./checksum.ts";
 import type { Disk, Slice } from "./disk.ts";
-import type { ObjectDescriptor } from "./disk-object.ts";
 import { streamLength } from "./stream-length.ts";
 
 /** Two of these are in use while a body is hashed: one is read while the other is written. */
@@ -8,7 +8,7 @@ const blockBytes = 512 * 1024;
 
 /** What a put or a part is to store: a native stream of known length, or bytes at hand. */
 export interface Content {
-  readonly source: ReadableStream | Uint8Array;
+  readonly source: ReadableStream<Uint8Array> | Uint8Array;
   readonly length: number;
 }
 
@@ -31,46 +31,52 @@ export function contentOf(
   return { source, length: source.byteLength };
 }
 
-/** Writes the content natively, or, where it has to have a checksum, only if it has. */
+/**
+ * Writes a file of a head and the content, only if the content has the checksum it has to have.
+ * Content alone is written natively.
+ */
 export async function writeContent(
   disk: Disk,
   path: string,
   content: Content,
+  head?: Uint8Array,
   checksum?: Checksum,
 ): Promise<void> {
   const { source, length } = content;
-  if (checksum === undefined) {
-    await disk.write(path, source);
-  } else if (source instanceof Uint8Array) {
-    const verifier = new Verifier(checksum);
-    verifier.update(source);
-    verifier.end();
+  const verifier = checksum === undefined ? undefined : new Verifier(checksum);
+  if (source instanceof Uint8Array) {
+    verifier?.update(source);
+    verifier?.end();
+    await disk.write(path, head === undefined ? source : Buffer.concat([head, source]));
+  } else if (head === undefined) {
     await disk.write(path, source);
   } else {
-    const { readable, writable } = new FixedLengthStream(length);
+    const { readable, writable } = new FixedLengthStream(head.byteLength + length);
     const written = disk.write(path, readable);
-    const copied = copyVerified(source, length, writable, new Verifier(checksum));
+    const copied = copy(source, head, length, writable, verifier);
     const outcomes = await Promise.allSettled([copied, written]);
     for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
   }
 }
 
 /**
- * Copies a stream of known length through a hash. The last block is held back until the hash is
- * known to be right, so that a wrong one ends the write before the file takes its name.
+ * Copies a head, and a stream of known length through the verifier. The last block is held back until
+ * the hash is known to be right, so that a wrong one ends the write before the file takes its name.
  */
-async function copyVerified(
+async function copy(
   source: ReadableStream<Uint8Array>,
+  head: Uint8Array,
   length: number,
   target: WritableStream<Uint8Array>,
-  verifier: Verifier,
+  verifier: Verifier | undefined,
 ): Promise<void> {
   const reader = source.getReader({ mode: "byob" });
   const writer = target.getWriter();
   const size = Math.min(blockBytes, length);
   let free = new ArrayBuffer(size);
   let spare = new ArrayBuffer(length > size ? size : 0);
-  let writing = Promise.resolve();
+  let writing = writer.write(head);
+  writing.catch(() => {});
   try {
     for (let at = 0; at < length;) {
       const wanted = Math.min(size, length - at);
@@ -78,16 +84,16 @@ async function copyVerified(
       if (value === undefined || value.byteLength < wanted) {
         throw new Error(`the body ended before its ${length} bytes`);
       }
-      verifier.update(value);
+      verifier?.update(value);
       at += wanted;
-      if (at === length) verifier.end();
+      if (at === length) verifier?.end();
       await writing;
       writing = writer.write(value);
       writing.catch(() => {});
       free = spare;
       spare = value.buffer;
     }
-    if (length === 0) verifier.end();
+    if (length === 0) verifier?.end();
     await writing;
     await writer.close();
   } catch (error) {
@@ -102,36 +108,34 @@ interface FileSlice extends Slice {
 }
 
 /**
- * The bytes of `range` of an object as the body of a response; undefined if they are gone. One file
- * is handed over as the disk gives it; of several, those that the range touches are piped natively,
- * one after the other, each opened when its turn comes.
+ * A range, not empty, of files that follow each other: the body of a response, or undefined if the
+ * first of them is gone. Those that the range touches are piped natively, one after the other, each
+ * opened when its turn comes.
  */
-export async function readContent(
+export async function filesContent(
   disk: Disk,
-  descriptor: ObjectDescriptor,
+  folder: string,
+  names: readonly string[],
   range: Slice,
 ): Promise<Response | undefined> {
-  const [first, ...rest] = fileSlices(descriptor, range);
-  if (first === undefined) return new Response("");
-  const opened = await disk.read(first.path, first.length === descriptor.size ? undefined : first);
+  const [first, ...rest] = fileSlices(folder, names, range);
+  if (first === undefined) return undefined;
+  const opened = await disk.read(first.path, first);
   if (opened === undefined || rest.length === 0) return opened;
   const { readable, writable } = new FixedLengthStream(range.length);
   void pipeFiles(disk, opened, rest, writable);
   return new Response(readable);
 }
 
-function fileSlices(descriptor: ObjectDescriptor, range: Slice): FileSlice[] {
-  const { data, parts, size } = descriptor;
-  const files = parts?.map((name) => ({ path: `${data}/${name}`, size: partSize(name) })) ?? [
-    { path: data, size },
-  ];
+function fileSlices(folder: string, names: readonly string[], range: Slice): FileSlice[] {
   const slices: FileSlice[] = [];
   let start = 0;
-  for (const file of files) {
+  for (const name of names) {
+    const size = partSize(name);
     const from = Math.max(range.offset - start, 0);
-    const to = Math.min(range.offset + range.length - start, file.size);
-    if (from < to) slices.push({ path: file.path, offset: from, length: to - from });
-    start += file.size;
+    const to = Math.min(range.offset + range.length - start, size);
+    if (from < to) slices.push({ path: `${folder}/${name}`, offset: from, length: to - from });
+    start += size;
   }
   return slices;
 }

@@ -1,6 +1,6 @@
 /**
  * A file name has at most 255 bytes, and what is stored adds up to 60 of its own (a random id,
- * ".json", and workerd's ".<name>.<pid>.<count>.tmp").
+ * ".object", and workerd's ".<name>.<pid>.<count>.tmp").
  */
 const nameBytesMax = 180;
 

@@ -1,17 +1,29 @@
-import type { Disk } from "./disk.ts";
+import type { Disk, Slice } from "./disk.ts";
 import type { ObjectDescriptor } from "./disk-object.ts";
+import { type Content, filesContent, writeContent } from "./object-content.ts";
 import { objectPath } from "./object-path.ts";
+
+/** What is read of an object's file to find its descriptor; 16 times as much if that is too little. */
+const firstReadBytes = 4096;
 
 /** A descriptor of more parts than this is read from disk each time. */
 const cachedPartsMax = 1000;
-const cachedDescriptorsMax = 4096;
+const cachedObjectsMax = 4096;
+
+const lineFeed = 10;
+
+/** An object, and where in its file the bytes begin that follow the descriptor. */
+export interface StoredObject {
+  readonly descriptor: ObjectDescriptor;
+  readonly bytesOffset: number;
+}
 
 /**
- * The descriptors that were used last. One instance stands for one bucket: all that write to the
- * bucket share it, or it is wrong.
+ * The objects that were used last. One instance stands for one bucket: all that write to the bucket
+ * share it, or it is wrong.
  */
-export class DescriptorCache {
-  readonly #descriptors = new Map<string, ObjectDescriptor>();
+export class ObjectCache {
+  readonly #objects = new Map<string, StoredObject>();
   /** Counts the changes, so that a read that met one leaves nothing behind. */
   #changes = 0;
 
@@ -19,86 +31,128 @@ export class DescriptorCache {
     return this.#changes;
   }
 
-  get(key: string): ObjectDescriptor | undefined {
-    const found = this.#descriptors.get(key);
+  get(key: string): StoredObject | undefined {
+    const found = this.#objects.get(key);
     if (found !== undefined) {
-      this.#descriptors.delete(key);
-      this.#descriptors.set(key, found);
+      this.#objects.delete(key);
+      this.#objects.set(key, found);
     }
     return found;
   }
 
   /** Remembers what was read, unless anything changed since `changes` was asked for. */
-  remember(descriptor: ObjectDescriptor, changes: number): void {
-    if (changes !== this.#changes || (descriptor.parts?.length ?? 0) > cachedPartsMax) return;
-    this.#descriptors.set(descriptor.key, descriptor);
-    if (this.#descriptors.size <= cachedDescriptorsMax) return;
-    const [oldest] = this.#descriptors.keys();
-    if (oldest !== undefined) this.#descriptors.delete(oldest);
+  remember(found: StoredObject, changes: number): void {
+    const { key, parts } = found.descriptor;
+    if (changes !== this.#changes || (parts?.names.length ?? 0) > cachedPartsMax) return;
+    this.#objects.set(key, found);
+    if (this.#objects.size <= cachedObjectsMax) return;
+    const [oldest] = this.#objects.keys();
+    if (oldest !== undefined) this.#objects.delete(oldest);
   }
 
   /** To be called before and after a change, so that no read across it is remembered. */
   forget(key: string): void {
     this.#changes += 1;
-    this.#descriptors.delete(key);
+    this.#objects.delete(key);
   }
 }
 
 /**
- * The objects of a bucket on disk: `objects/<path of the key>.json` describes one,
- * `data/<path of the key>.<random id>` are its bytes, a file, or a folder of part files. Data is
- * written once, under an id that is never used again.
+ * The objects of a bucket on disk. `objects/<path of the key>.object` is one: a line of JSON that
+ * describes it, and its bytes, or, of a multipart upload, only the line, which names the files of
+ * `parts/<path of the key>.<upload id>/` that have them. So an object comes, changes and goes with one
+ * file. Parts are written once, under names that are never used again.
  */
 export class ObjectStore {
   readonly disk: Disk;
-  readonly #cache: DescriptorCache;
+  readonly #cache: ObjectCache;
 
-  constructor(disk: Disk, cache: DescriptorCache) {
+  constructor(disk: Disk, cache: ObjectCache) {
     this.disk = disk;
     this.#cache = cache;
   }
 
-  async read(key: string): Promise<ObjectDescriptor | undefined> {
+  async find(key: string): Promise<StoredObject | undefined> {
     const cached = this.#cache.get(key);
     if (cached !== undefined) return cached;
     const { changes } = this.#cache;
-    const file = await this.disk.read(descriptorPath(key));
-    if (file === undefined) return undefined;
-    const descriptor = await file.json<ObjectDescriptor>();
-    this.#cache.remember(descriptor, changes);
-    return descriptor;
+    const found = await this.#read(filePath(key));
+    if (found !== undefined) this.#cache.remember(found, changes);
+    return found;
   }
 
-  /** Makes the object with this descriptor the one under its key; its bytes are on disk already. */
-  async publish(descriptor: ObjectDescriptor): Promise<void> {
-    const { key } = descriptor;
-    const previous = await this.read(key);
-    this.#cache.forget(key);
-    await this.disk.write(descriptorPath(key), JSON.stringify(descriptor));
-    this.#cache.forget(key);
-    if (previous !== undefined && previous.data !== descriptor.data) {
-      await this.disk.remove(previous.data);
+  async #read(path: string): Promise<StoredObject | undefined> {
+    for (let length = firstReadBytes; ; length *= 16) {
+      const file = await this.disk.read(path, { offset: 0, length });
+      if (file === undefined) return undefined;
+      const bytes = await file.bytes();
+      const end = bytes.indexOf(lineFeed);
+      if (end < 0 && bytes.byteLength === length) continue;
+      const descriptor = await new Response(bytes.subarray(0, end)).json<ObjectDescriptor>();
+      return { descriptor, bytesOffset: end + 1 };
     }
   }
 
-  /** Removes the object, if there is one: first what makes it exist, then its bytes. */
+  /** Writes an object, which is the one under its key once all is written and verified. */
+  async put(descriptor: ObjectDescriptor, content?: Content): Promise<void> {
+    const { key } = descriptor;
+    const previous = await this.find(key);
+    const line = new TextEncoder().encode(`${JSON.stringify(descriptor)}\n`);
+    this.#cache.forget(key);
+    const { checksum } = descriptor;
+    await writeContent(this.disk, filePath(key), content ?? noContent, line, checksum);
+    this.#cache.forget(key);
+    const { parts } = previous?.descriptor ?? {};
+    if (parts !== undefined && parts.uploadId !== descriptor.parts?.uploadId) {
+      await this.disk.remove(partsPath(key, parts.uploadId));
+    }
+  }
+
+  /**
+   * The bytes of a range as the body of a response, natively; undefined if what was found is gone: to
+   * be looked for once more, as there may be another object by now.
+   */
+  async open(found: StoredObject, range: Slice): Promise<Response | undefined> {
+    const { descriptor, bytesOffset } = found;
+    const { key, parts, size } = descriptor;
+    if (range.length === 0) return new Response("");
+    let file: Response | undefined;
+    if (parts === undefined) {
+      const slice = { offset: bytesOffset + range.offset, length: range.length };
+      file = await this.disk.read(filePath(key), slice);
+      const total = Number(file?.headers.get("content-range")?.split("/")[1]);
+      if (file !== undefined && total !== bytesOffset + size) {
+        await file.body?.cancel();
+        file = undefined;
+      }
+    } else {
+      file = await filesContent(this.disk, partsPath(key, parts.uploadId), parts.names, range);
+    }
+    if (file === undefined) this.#cache.forget(key);
+    return file;
+  }
+
+  /** Removes the object, if there is one. */
   async remove(key: string): Promise<void> {
-    const descriptor = await this.read(key);
-    if (descriptor === undefined) return;
+    const found = await this.find(key);
+    if (found === undefined) return;
     this.#cache.forget(key);
-    await this.disk.remove(descriptorPath(key));
+    await this.disk.remove(filePath(key));
     this.#cache.forget(key);
-    await this.disk.remove(descriptor.data);
+    const { parts } = found.descriptor;
+    if (parts !== undefined) await this.disk.remove(partsPath(key, parts.uploadId));
   }
 }
 
-function descriptorPath(key: string): string {
-  return `objects/${objectPath(key)}.json`;
+const noContent: Content = { source: new Uint8Array(), length: 0 };
+
+function filePath(key: string): string {
+  return `objects/${objectPath(key)}.object`;
 }
 
-/** Where data of a key goes; `id` is 32 hex digits, never used before. */
-export function dataPath(key: string, id: string): string {
-  return `data/${objectPath(key)}.${id}`;
+/** The folder of an upload's parts; `uploadId` is 32 hex digits, never used before. */
+export function partsPath(key: string, uploadId: string): string {
+  return `parts/${objectPath(key)}.${uploadId}`;
 }
 
 /** 32 random hex digits. */

@@ -4,16 +4,18 @@
  *
  *   <folder>/blobs/                 what R2 holds when deployed (see object-store.ts)
  *   <folder>/manifests/, tags/      what KV holds (see disk-kv.ts)
- *   <folder>/objects/<class>/       the Durable Objects' SQLite files, workerd's own
+ *   <folder>/durable-objects/       their SQLite files, workerd's own, in a folder for each class
  *   <folder>/run/                   what workerd was started with, made anew by each start
  *   <folder>/lock                   held while it runs (see storage-lock.ts)
  */
 import { mkdirSync } from "node:fs";
 import { createServer } from "node:net";
+import { join } from "node:path";
+import { removeEmptyObjects, removeLeftovers } from "./leftovers.ts";
 import { prepareFiles } from "./machine-files.ts";
 import { address, parseSettings, type Settings, WrongSetting } from "./settings.ts";
 import { StorageLock } from "./storage-lock.ts";
-import { WorkerdProcess } from "./workerd-process.ts";
+import { type WorkerdEnd, WorkerdProcess } from "./workerd-process.ts";
 
 /** How long requests under way may take after a signal to stop. */
 const stopGraceMs = 10_000;
@@ -35,10 +37,11 @@ async function start(settings: Settings): Promise<void> {
     address: address(settings.host, settings.port),
     variableNames: Object.keys(settings.variables),
   });
+  await removeEmptyObjects(join(settings.storagePath, "durable-objects"));
   const workerd = new WorkerdProcess(configPath, settings.variables);
   const stopping = askedToStop();
-  const announced = announce(settings, workerd).then(() => workerd.ended);
-  const end = await Promise.race([stopping, workerd.ended, announced]);
+  const serving = serve(settings, workerd);
+  const end = await Promise.race([stopping, workerd.ended, serving]);
   if (typeof end === "string") throw new CannotStart(`workerd ended by itself: ${end}`);
   console.log(`Longshore stops; requests under way have ${stopGraceMs / 1000} s to finish`);
   await workerd.stop(stopGraceMs);
@@ -92,6 +95,17 @@ async function checkAddress({ host, port }: Settings): Promise<void> {
   } finally {
     server.close();
   }
+}
+
+/** Announces itself, tidies up, and goes on until workerd ends. */
+async function serve(settings: Settings, workerd: WorkerdProcess): Promise<WorkerdEnd> {
+  await announce(settings, workerd);
+  try {
+    await removeLeftovers(settings.storagePath, performance.timeOrigin);
+  } catch (error) {
+    console.error(`longshore: what earlier runs left is not all removed: ${String(error)}`);
+  }
+  return workerd.ended;
 }
 
 /** Waits until requests are answered and says where, and what to do next. */

@@ -11,7 +11,7 @@ import registry, {
 import { DiskBucket } from "./disk-bucket.ts";
 import { DiskKV } from "./disk-kv.ts";
 import { OpenUploads } from "./multipart-upload.ts";
-import { DescriptorCache } from "./object-store.ts";
+import { ObjectCache } from "./object-store.ts";
 
 /** The bindings of the configuration that workerd-config.ts writes. */
 interface MachineEnv extends Omit<Env, "BLOBS" | "MANIFESTS" | "TAGS"> {
@@ -21,7 +21,7 @@ interface MachineEnv extends Omit<Env, "BLOBS" | "MANIFESTS" | "TAGS"> {
 }
 
 /** The Worker and all objects live in one isolate, so what this module holds is the only one. */
-const blobsMemory = { descriptors: new DescriptorCache(), uploads: new OpenUploads() };
+const blobsMemory = { objects: new ObjectCache(), uploads: new OpenUploads() };
 
 const deployedEnvs = new WeakMap<MachineEnv, Env>();
 

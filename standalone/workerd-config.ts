@@ -9,7 +9,7 @@ export interface WorkerdPaths {
   readonly blobs: string;
   readonly manifests: string;
   readonly tags: string;
-  readonly objects: string;
+  readonly durableObjects: string;
 }
 
 /** The Durable Objects and the bindings of their namespaces; the class's name is its folder's. */
@@ -59,7 +59,7 @@ const config :Workerd.Config = (
       durableObjectNamespaces = [
         ${classes.join(",\n        ")}
       ],
-      durableObjectStorage = (localDisk = "objects"),
+      durableObjectStorage = (localDisk = "durable-objects"),
       cacheApiOutbound = "cache"
     )),
     (name = "cache", worker = (
@@ -69,7 +69,7 @@ const config :Workerd.Config = (
     ${disk("blobs", paths.blobs)},
     ${disk("manifests", paths.manifests)},
     ${disk("tags", paths.tags)},
-    ${disk("objects", paths.objects)}
+    ${disk("durable-objects", paths.durableObjects)}
   ],
   sockets = [(name = "${socketName}", address = ${quoted(address)}, http = (), service = "registry")]
 );

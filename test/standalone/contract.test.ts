@@ -67,19 +67,20 @@ describe("disk", () => {
 
   askAll(() => url);
 
-  test("leaves no bytes on disk that belong to no object", async () => {
+  test("leaves no parts on disk that belong to nothing", async () => {
     const objects = await files(join(storagePath, "blobs/objects"));
-    const data = await files(join(storagePath, "blobs/data"));
+    const parts = await files(join(storagePath, "blobs/parts"));
     const owned = await Promise.all(
       objects.map(async (path) => {
         const text = await readFile(join(storagePath, "blobs/objects", path), "utf8");
-        const descriptor: ObjectDescriptor = JSON.parse(text);
-        return descriptor.data.replace("data/", "");
+        const [line = ""] = text.split("\n", 1);
+        const descriptor: ObjectDescriptor = JSON.parse(line);
+        return path.replace(/object$/, descriptor.parts?.uploadId ?? "");
       }),
     );
-    const open = data.filter((path) => path.endsWith("/upload.json")).map((path) => dirname(path));
+    const open = parts.filter((path) => path.endsWith("/upload.json")).map((path) => dirname(path));
     const kept = new Set([...owned, ...open]);
-    expect(data.filter((path) => !kept.has(path) && !kept.has(dirname(path)))).toEqual([]);
+    expect(parts.filter((path) => !kept.has(dirname(path)))).toEqual([]);
   });
 });
 

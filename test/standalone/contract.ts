@@ -233,6 +233,29 @@ const bucketQuestions: readonly Question[] = [
     answer: [{}, "second", "third"],
   },
   {
+    name: "a get beside puts gives one of the objects, whole",
+    ask: async ({ bucket }) => {
+      const put = (size: number) =>
+        bucket.put("raced", "x".repeat(size), { customMetadata: { size: String(size) } });
+      const wrong: unknown[] = [];
+      const putAll = async () => {
+        for (let size = 2; size < 60; size++) await put(size * 11);
+      };
+      const getAll = async () => {
+        for (let count = 0; count < 150; count++) {
+          const object = await bucket.get("raced");
+          const text = await object?.text();
+          const told = Number(object?.customMetadata?.["size"]);
+          if (text?.length !== told || object?.size !== told) wrong.push([text?.length, told]);
+        }
+      };
+      await put(1);
+      await Promise.all([putAll(), getAll()]);
+      return wrong;
+    },
+    answer: [],
+  },
+  {
     name: "a delete removes one key or many, there or not",
     ask: async ({ bucket }) => {
       await bucket.put("gone/a", "a");

@@ -3,7 +3,7 @@ import { DurableObject } from "cloudflare:workers";
 import { DiskBucket } from "../../standalone/disk-bucket.ts";
 import { DiskKV } from "../../standalone/disk-kv.ts";
 import { OpenUploads } from "../../standalone/multipart-upload.ts";
-import { DescriptorCache } from "../../standalone/object-store.ts";
+import { ObjectCache } from "../../standalone/object-store.ts";
 import { answer } from "./contract.ts";
 
 export class UploadSession extends DurableObject {}
@@ -16,7 +16,7 @@ interface DiskEnv {
   readonly MANIFESTS: Fetcher;
 }
 
-const memory = { descriptors: new DescriptorCache(), uploads: new OpenUploads() };
+const memory = { objects: new ObjectCache(), uploads: new OpenUploads() };
 
 export default {
   fetch: (request, env) =>

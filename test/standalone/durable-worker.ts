@@ -3,7 +3,7 @@ import { DurableObject } from "cloudflare:workers";
 import { DiskBucket } from "../../standalone/disk-bucket.ts";
 import { DiskKV } from "../../standalone/disk-kv.ts";
 import { OpenUploads } from "../../standalone/multipart-upload.ts";
-import { DescriptorCache } from "../../standalone/object-store.ts";
+import { ObjectCache } from "../../standalone/object-store.ts";
 
 interface DiskEnv {
   readonly BLOBS: Fetcher;
@@ -40,7 +40,7 @@ export class Repository extends DurableObject<DiskEnv> {
   }
 }
 
-const memory = { descriptors: new DescriptorCache(), uploads: new OpenUploads() };
+const memory = { objects: new ObjectCache(), uploads: new OpenUploads() };
 
 const partBytes = 5 * 1024 * 1024;
 

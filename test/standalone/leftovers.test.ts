@@ -25,37 +25,34 @@ async function file(path: string, ageMs: number): Promise<void> {
   await utimes(dirname(whole), seconds, seconds);
 }
 
-const data = "blobs/data/blobs/2026-11-21";
+const parts = "blobs/parts/blobs/2026-11-21";
 const objects = "blobs/objects/blobs/2026-11-21";
 
 const leftovers = [
-  `${data}/never-described.${id}`,
-  `${data}/.whole.${id}.77.0.tmp`,
-  `${data}/parts-of-nothing.${id}/1.${id}-3`,
-  `${objects}/.whole.json.77.1.tmp`,
+  `${parts}/of-nothing.${id}/1.${id}-3`,
+  `${objects}/.whole.object.77.1.tmp`,
   `manifests/aa/.bb.77.2.tmp`,
   `tags/aa/.bb.77.3.tmp`,
 ];
 
 const kept = [
-  `${objects}/whole.json`,
-  `${data}/whole.${id}`,
-  `${objects}/parts.json`,
-  `${data}/parts.${id}/1.${id}-3`,
-  `${data}/parts.${id}/2.${id}-3`,
+  `${objects}/whole.object`,
+  `${objects}/parts.object`,
+  `${parts}/parts.${id}/1.${id}-3`,
+  `${parts}/parts.${id}/2.${id}-3`,
   `manifests/aa/bb`,
   `tags/aa/bb`,
 ];
 
 test("removes what belongs to nothing, and only what is older than the start", async () => {
   for (const path of [...leftovers, ...kept]) await file(path, dayMs);
-  const running = [`${data}/coming.${id}`, `${data}/.coming2.${id}.78.0.tmp`];
+  const running = [`${parts}/coming.${id}/1.${id}-3`, `${objects}/.coming.object.78.0.tmp`];
   for (const path of running) await file(path, -1000);
   // R2 keeps an incomplete upload for seven days.
-  await file(`${data}/week.${id}/upload.json`, 8 * dayMs);
-  await file(`${data}/open.${id}/upload.json`, 6 * dayMs);
-  await file(`${data}/open.${id}/1.${id}-3`, 6 * dayMs);
-  const open = [`${data}/open.${id}/upload.json`, `${data}/open.${id}/1.${id}-3`];
+  await file(`${parts}/week.${id}/upload.json`, 8 * dayMs);
+  await file(`${parts}/open.${id}/upload.json`, 6 * dayMs);
+  await file(`${parts}/open.${id}/1.${id}-3`, 6 * dayMs);
+  const open = [`${parts}/open.${id}/upload.json`, `${parts}/open.${id}/1.${id}-3`];
 
   await removeLeftovers(storagePath, startedMs);
   const entries = await readdir(storagePath, { recursive: true, withFileTypes: true });
