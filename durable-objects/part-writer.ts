@@ -3,7 +3,7 @@ import { partBuffers, type PartLease } from "./part-buffers.ts";
 import type { RunningDigest } from "./running-digest.ts";
 
 /** R2: at least 5 MiB, all the same but the last, at most 10,000. */
-export const partBytesMin = 8 * 1024 * 1024;
+const partBytesMin = 8 * 1024 * 1024;
 const partsMax = 10_000;
 const partsInFlightMax = 2;
 /** Read at once at least: small reads cost a wake-up each. */

@@ -17,7 +17,7 @@ interface ErrorRow {
   readonly advice: string;
 }
 
-export const errorTable = {
+const errorTable = {
   BLOB_UNKNOWN: {
     status: 404,
     message: "blob unknown to registry",

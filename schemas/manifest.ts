@@ -17,7 +17,7 @@ export interface Manifest {
 
 /** Distribution spec, "Pushing manifests": registries should take at least 4 MiB. */
 export const manifestBytesMax = 4 * 1024 * 1024;
-export const manifestDescriptorsMax = 10_000;
+const manifestDescriptorsMax = 10_000;
 
 /**
  * Objects, arrays and commas that a manifest may have. 4 MiB of `{},` would parse to 90 MB of heap,

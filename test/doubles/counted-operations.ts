@@ -71,24 +71,28 @@ function countedStubs<T extends Rpc.DurableObjectBranded>(
   });
 }
 
+function tellR2(method: string): void {
+  if (method !== "resumeMultipartUpload") count("r2", method);
+}
+
+function tellKv(method: string): void {
+  count("kv", `KV.${method}`);
+}
+
+function isUpload(result: unknown): result is R2MultipartUpload {
+  return typeof result === "object" && result !== null && "uploadPart" in result;
+}
+
 function countedBucket(bucket: R2Bucket): R2Bucket {
-  const tell = (method: string) => {
-    if (method !== "resumeMultipartUpload") count("r2", method);
-  };
-  const isUpload = (result: unknown): result is R2MultipartUpload =>
-    typeof result === "object" && result !== null && "uploadPart" in result;
   const wrap = (result: unknown): unknown => {
-    if (isUpload(result)) return told(result, tell);
+    if (isUpload(result)) return told(result, tellR2);
     if (result instanceof Promise) return result.then((value: unknown) => wrap(value));
     return result;
   };
-  return told(bucket, tell, wrap);
+  return told(bucket, tellR2, wrap);
 }
 
 function countedEnv(env: Env): Env {
-  const tellKv = (method: string) => {
-    count("kv", `KV.${method}`);
-  };
   return {
     ...env,
     MANIFESTS: told(env.MANIFESTS, tellKv),

@@ -1,48 +1,13 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { Start, waiting } from "./start-process.ts";
 
-const root = join(import.meta.dirname, "../..");
 const helloDigest = "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
-const waiting = { timeout: 30_000, interval: 20 };
-
-/** A start, by npm or, sooner, as npm does it, with what it says. */
-class Start {
-  readonly process: ChildProcess;
-  output = "";
-  errors = "";
-  /** The exit code, once it has ended and all it said is here. */
-  readonly ended: Promise<number | null>;
-
-  constructor(command: readonly [string, ...string[]], environment: Record<string, string>) {
-    const inherited = Object.entries(process.env).filter(
-      ([name]) => !name.startsWith("REGISTRY_") && name !== "PORT",
-    );
-    const [program, ...args] = command;
-    this.process = spawn(program, args, {
-      cwd: root,
-      env: { ...Object.fromEntries(inherited), ...environment },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    this.process.stdout?.on("data", (data) => (this.output += String(data)));
-    this.process.stderr?.on("data", (data) => (this.errors += String(data)));
-    this.ended = once(this.process, "close").then(([code]: (number | null)[]) => code ?? null);
-  }
-
-  /** The address it says it listens on, once it does. */
-  async url(): Promise<string> {
-    return vi.waitFor(() => {
-      const [, url] = /listens on (http:\S+)/.exec(this.output) ?? [];
-      if (url === undefined) throw new Error(`not ready: ${this.output}${this.errors}`);
-      return url;
-    }, waiting);
-  }
-}
-
 const starts: Start[] = [];
 let folder = "";
 
