@@ -4,10 +4,14 @@ import { type Outcome, refuse } from "../schemas/outcome.ts";
 const answerMsMax = 25_000;
 
 /**
- * The outcome of a commit, or OVERLOADED when it takes longer than 25 s: it then goes on by itself,
- * and the same request sent again joins it.
+ * The outcome of a commit, or OVERLOADED when it takes longer than 25 s from when its body was
+ * read: it then goes on by itself, and the same request sent again joins it.
  */
-export async function inTime(outcome: Promise<Outcome<undefined>>): Promise<Outcome<undefined>> {
+export async function inTime(
+  outcome: Promise<Outcome<undefined>>,
+  bodyRead: Promise<void>,
+): Promise<Outcome<undefined>> {
+  await bodyRead;
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<Outcome<undefined>>((resolve) => {
     timer = setTimeout(() => {

@@ -1,7 +1,13 @@
 import type { Digest } from "../schemas/digest.ts";
 import { done, type Outcome, refuse } from "../schemas/outcome.ts";
-import { type HolderToken, tokenTimeMs } from "../schemas/storage-keys.ts";
-import type { Link } from "./manifest-store.ts";
+import { type BlobKey, type HolderToken, tokenTimeMs } from "../schemas/storage-keys.ts";
+
+/** What is where: the link of a blob as readers cache it. */
+export interface Link {
+  readonly digest: Digest;
+  readonly key: BlobKey;
+  readonly size: number;
+}
 
 /** A blob that was claimed, to be made readable in a repository. */
 export interface ClaimedBlob extends Link {
@@ -33,7 +39,7 @@ export class LinkStore {
 
   find(digest: Digest): ClaimedBlob | undefined {
     return this.#sql
-      .exec<{ digest: Digest; key: Link["key"]; size: number; token: HolderToken }>(
+      .exec<{ digest: Digest; key: BlobKey; size: number; token: HolderToken }>(
         "SELECT digest, key, size, token FROM links WHERE digest = ?",
         digest,
       )

@@ -1,8 +1,11 @@
+import { Buffer } from "node:buffer";
 import type { Digest } from "../schemas/digest.ts";
 import type { Manifest } from "../schemas/manifest.ts";
 import type { Page } from "../schemas/pagination.ts";
 import type { Tag } from "../schemas/reference.ts";
 import type { BlobKey } from "../schemas/storage-keys.ts";
+import { cutRows, joinRows } from "./byte-rows.ts";
+import type { Link } from "./link-store.ts";
 
 /** A manifest as it is stored, without its bytes. */
 export interface StoredManifest {
@@ -17,13 +20,6 @@ export interface ManifestPush extends StoredManifest {
   readonly manifest: Manifest;
 }
 
-/** What is where: the link of a blob as readers cache it. */
-export interface Link {
-  readonly digest: Digest;
-  readonly key: BlobKey;
-  readonly size: number;
-}
-
 /** A descriptor of `GET /referrers/<digest>` (end-12a). */
 export interface Referrer {
   readonly mediaType: string;
@@ -33,8 +29,7 @@ export interface Referrer {
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
-/** SQLite rows hold at most 2,000,000 bytes on Cloudflare, more in local runs. */
-const rowBytesMax = 1024 * 1024;
+const rowBytes = 1024 * 1024;
 /** What a manifest's annotations may add to each list of referrers that it is in. */
 const referrerAnnotationsBytesMax = 64 * 1024;
 /** containerd reads one page of referrers only, of at most 4 MiB. */
@@ -68,6 +63,8 @@ export class ManifestStore {
   /** True if the manifest was not there before. */
   put({ digest, mediaType, size, bytes, manifest }: ManifestPush): boolean {
     const annotations = JSON.stringify(manifest.annotations);
+    const hasAnnotations =
+      annotations !== "{}" && Buffer.byteLength(annotations) <= referrerAnnotationsBytesMax;
     const isNew = this.find(digest) === undefined;
     this.#sql.exec(
       "INSERT OR REPLACE INTO manifests VALUES (?, ?, ?, ?, ?, ?)",
@@ -76,12 +73,11 @@ export class ManifestStore {
       size,
       manifest.subject ?? null,
       manifest.artifactType ?? null,
-      annotations === "{}" || annotations.length > referrerAnnotationsBytesMax ? null : annotations,
+      hasAnnotations ? annotations : null,
     );
     if (!isNew) return false;
-    for (let number = 0; number * rowBytesMax < bytes.length || number === 0; number += 1) {
-      const row = bytes.slice(number * rowBytesMax, (number + 1) * rowBytesMax);
-      this.#sql.exec("INSERT INTO manifest_bytes VALUES (?, ?, ?)", digest, number, row);
+    for (const row of cutRows(bytes, rowBytes)) {
+      this.#sql.exec("INSERT INTO manifest_bytes VALUES (?, ?, ?)", digest, row.number, row.bytes);
     }
     const targets = [...manifest.blobs, ...manifest.children].map((target) => target.digest);
     this.#sql.exec(
@@ -101,17 +97,15 @@ export class ManifestStore {
       .toArray()[0];
   }
 
-  bytes({ digest, size }: StoredManifest): Uint8Array {
-    const bytes = new Uint8Array(size);
-    let at = 0;
-    for (const row of this.#sql.exec<{ bytes: ArrayBuffer }>(
-      "SELECT bytes FROM manifest_bytes WHERE digest = ? ORDER BY number",
-      digest,
-    )) {
-      bytes.set(new Uint8Array(row.bytes), at);
-      at += row.bytes.byteLength;
-    }
-    return bytes;
+  bytes(digest: Digest): Uint8Array {
+    return joinRows(
+      this.#sql
+        .exec<{ bytes: ArrayBuffer }>(
+          "SELECT bytes FROM manifest_bytes WHERE digest = ? ORDER BY number",
+          digest,
+        )
+        .toArray(),
+    );
   }
 
   /** Links of the blobs that a manifest references, for readers to keep. */
@@ -228,7 +222,7 @@ export class ManifestStore {
           ? {}
           : { annotations: JSON.parse(row.annotations) as Record<string, string> }),
       };
-      pageBytes += JSON.stringify(referrer).length + 1;
+      pageBytes += Buffer.byteLength(JSON.stringify(referrer)) + 1;
       if (pageBytes > referrersPageBytesMax && referrers.length > 0) {
         return { referrers, more: true };
       }

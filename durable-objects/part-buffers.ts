@@ -1,11 +1,12 @@
 /** What the uploads of one isolate may buffer together: it has 128 MB for everything. */
 const bufferedBytesMax = 48 * 1024 * 1024;
-/** A buffer silent for so long is not counted: its client stalls, or its object is gone. */
-const silentMs = 60_000;
+/** A reservation untouched for so long is not counted: its object was lost with its buffer. */
+const lostMs = 600_000;
 /** After this an upload that waits for its turn is told to come back. */
 const waitMsMax = 25_000;
 
-interface Lease {
+/** Memory that an upload has for one part. */
+export interface Reservation {
   readonly bytes: number;
   touchedMs: number;
 }
@@ -18,11 +19,11 @@ export class NoBuffer extends Error {}
  * it). An upload that finds none waits, and with it its client: that is the back-pressure.
  */
 export class PartBuffers {
-  readonly #leases = new Set<Lease>();
-  readonly #waiting: (() => void)[] = [];
+  readonly #reservations = new Set<Reservation>();
+  #waiting: (() => void)[] = [];
 
   /** Waits until `bytes` more may be buffered. @throws NoBuffer after 25 s */
-  async lease(bytes: number): Promise<Lease> {
+  async reserve(bytes: number): Promise<Reservation> {
     const deadlineMs = Date.now() + waitMsMax;
     while (!this.#hasRoom(bytes)) {
       const leftMs = deadlineMs - Date.now();
@@ -30,41 +31,45 @@ export class PartBuffers {
       // oxlint-disable-next-line no-await-in-loop
       await this.#turn(Math.min(leftMs, 1000));
     }
-    const lease = { bytes, touchedMs: Date.now() };
-    this.#leases.add(lease);
-    return lease;
+    const reservation = { bytes, touchedMs: Date.now() };
+    this.#reservations.add(reservation);
+    return reservation;
   }
 
-  release(lease: Lease): void {
-    this.#leases.delete(lease);
+  release(reservation: Reservation): void {
+    this.#reservations.delete(reservation);
     for (const wake of this.#waiting.splice(0)) wake();
   }
 
   get bufferedBytes(): number {
     let bytes = 0;
-    for (const lease of this.#leases) bytes += lease.bytes;
+    for (const reservation of this.#reservations) bytes += reservation.bytes;
     return bytes;
   }
 
+  /** True while an upload waits: one whose client is silent should then give its memory back. */
+  get isWanted(): boolean {
+    return this.#waiting.length > 0;
+  }
+
   #hasRoom(bytes: number): boolean {
-    if (this.#leases.size === 0 || this.bufferedBytes + bytes <= bufferedBytesMax) return true;
-    const silentSinceMs = Date.now() - silentMs;
-    for (const lease of this.#leases) {
-      if (lease.touchedMs < silentSinceMs) this.#leases.delete(lease);
+    if (this.bufferedBytes + bytes <= bufferedBytesMax) return true;
+    const lostSinceMs = Date.now() - lostMs;
+    for (const reservation of this.#reservations) {
+      if (reservation.touchedMs < lostSinceMs) this.#reservations.delete(reservation);
     }
     return this.bufferedBytes + bytes <= bufferedBytesMax;
   }
 
-  /** A buffer's release, or a moment: one whose object is gone is never released. */
+  /** A reservation's release, or a moment: one whose object is lost is never released. */
   async #turn(timeoutMs: number): Promise<void> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    await new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, timeoutMs);
-      this.#waiting.push(resolve);
-    });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, timeoutMs);
+    this.#waiting.push(resolve);
+    await promise;
     clearTimeout(timer);
+    this.#waiting = this.#waiting.filter((waiting) => waiting !== resolve);
   }
 }
 
-export type PartLease = Lease;
 export const partBuffers = new PartBuffers();

@@ -1,9 +1,13 @@
 import type { BlobKey } from "../schemas/storage-keys.ts";
-import { partBuffers, type PartLease } from "./part-buffers.ts";
+import { partBuffers, type Reservation } from "./part-buffers.ts";
 import type { RunningDigest } from "./running-digest.ts";
 
-/** R2: at least 5 MiB, all the same but the last, at most 10,000. */
+/**
+ * R2: at least 5 MiB, all the same but the last, at most 10,000. Three parts of the largest are what
+ * an isolate may buffer.
+ */
 const partBytesMin = 8 * 1024 * 1024;
+const partBytesMax = 16 * 1024 * 1024;
 const partsMax = 10_000;
 const partsInFlightMax = 2;
 /** Read at once at least: small reads cost a wake-up each. */
@@ -11,12 +15,18 @@ const readBytesMin = 64 * 1024;
 
 const mebibyte = 1024 * 1024;
 
-/** The size of the parts of a blob: 8 MiB, more when its known length would need too many parts. */
+/** The size of the parts of a blob: 8 MiB, up to 16 MiB when its known length needs it. */
 export function partBytesFor(length: number | undefined): number {
-  return Math.max(partBytesMin, Math.ceil((length ?? 0) / 8000 / mebibyte) * mebibyte);
+  const needed = Math.ceil((length ?? 0) / 8000 / mebibyte) * mebibyte;
+  return Math.min(partBytesMax, Math.max(partBytesMin, needed));
 }
 
-/** More bytes came than parts of this size can hold: 78 GiB where no length was announced. */
+/** The longest blob in parts of this size: 78 GiB, or 156 GiB where a length was announced. */
+export function blobBytesMax(partBytes: number): number {
+  return partsMax * partBytes;
+}
+
+/** More bytes came than the parts can hold. */
 export class TooManyParts extends Error {}
 
 export interface UploadedPart {
@@ -30,9 +40,17 @@ export interface PartsSoFar {
   readonly multipartId: string | undefined;
   readonly partBytes: number;
   readonly partCount: number;
-  readonly tail: Uint8Array;
+  readonly tailBytes: number;
+  /** Reads the tail, once there is memory for it. */
+  readonly tail: () => Uint8Array;
   /** Of the parts alone; undefined if it was lost. */
   readonly digest: RunningDigest | undefined;
+}
+
+/** Who is told while a body is read: that its client is waited for, and that it sent something. */
+export interface ReadWatch {
+  awaitBytes(): void;
+  gotBytes(): void;
 }
 
 /** Where parts go, and who is told that a multipart upload was begun. */
@@ -58,9 +76,9 @@ export class PartWriter {
   #multipart: R2MultipartUpload | undefined;
   #partCount: number;
   #buffer: Uint8Array<ArrayBuffer> | undefined;
-  #lease: PartLease | undefined;
+  #reservation: Reservation | undefined;
   #filled = 0;
-  #carried: Uint8Array;
+  #carried: { readonly bytes: number; readonly read: () => Uint8Array } | undefined;
   #failure: unknown;
 
   constructor(target: PartTarget, so: PartsSoFar) {
@@ -68,16 +86,16 @@ export class PartWriter {
     this.#key = so.key;
     this.#partBytes = so.partBytes;
     this.#partCount = so.partCount;
-    this.#carried = so.tail;
+    this.#carried = { bytes: so.tailBytes, read: so.tail };
     this.digest = so.digest?.copy();
     if (so.multipartId !== undefined) {
       this.#multipart = target.bucket.resumeMultipartUpload(so.key, so.multipartId);
     }
   }
 
-  /** The bytes behind the last full part. */
+  /** The bytes behind the last full part. To be asked for after prepare() or read(). */
   get tail(): Uint8Array {
-    return this.#buffer === undefined ? this.#carried : this.#buffer.subarray(0, this.#filled);
+    return this.#buffer?.subarray(0, this.#filled) ?? new Uint8Array();
   }
 
   /** Parts that are uploaded or on their way, those of earlier requests included. */
@@ -90,22 +108,41 @@ export class PartWriter {
   }
 
   /**
-   * Reads a body to its end and answers its bytes. `progress` is called after each read.
+   * Waits for memory for the stored tail and `length` more bytes, a whole part if that is not known.
+   * @throws NoBuffer
+   */
+  async prepare(length: number | undefined): Promise<void> {
+    if (this.#buffer !== undefined) return;
+    const carried = this.#carried?.bytes ?? 0;
+    // A byte more than is announced, to see the end of the body, or that it is longer.
+    const wanted = carried + (length ?? this.#partBytes) + 1;
+    const bytes = Math.min(this.#partBytes, wanted);
+    this.#reservation = await partBuffers.reserve(bytes);
+    this.#buffer = new Uint8Array(bytes);
+    if (this.#carried !== undefined) this.#buffer.set(this.#carried.read());
+    this.#filled = carried;
+    this.#carried = undefined;
+  }
+
+  /**
+   * Reads a body to its end and answers its bytes; of one that is longer than `length`, some more.
    * @throws what the body throws when the client is gone, what R2 throws, NoBuffer, TooManyParts
    */
-  async read(reader: ReadableStreamBYOBReader, progress: () => void): Promise<number> {
+  async read(
+    reader: ReadableStreamBYOBReader,
+    length: number | undefined,
+    watch: ReadWatch,
+  ): Promise<number> {
     let bytes = 0;
     for (;;) {
       // One read after the other is the point: the next goes behind what this one brought.
       /* oxlint-disable no-await-in-loop */
-      const buffer = await this.#ensureBuffer();
-      const room = this.#partBytes - this.#filled;
-      const { done, value } = await reader.readAtLeast(
-        Math.min(readBytesMin, room),
-        buffer.subarray(this.#filled),
-      );
-      progress();
-      if (this.#lease !== undefined) this.#lease.touchedMs = Date.now();
+      await this.prepare(length === undefined ? undefined : length - bytes);
+      const room = this.#room();
+      watch.awaitBytes();
+      const { done, value } = await reader.readAtLeast(Math.min(readBytesMin, room.length), room);
+      watch.gotBytes();
+      if (this.#reservation !== undefined) this.#reservation.touchedMs = Date.now();
       if (value !== undefined) {
         // The read took the buffer over and gave it back in another object.
         this.#buffer = new Uint8Array(value.buffer);
@@ -113,7 +150,7 @@ export class PartWriter {
         bytes += value.byteLength;
       }
       if (this.#filled === this.#partBytes) await this.#flush();
-      if (done) return bytes;
+      if (done || (length !== undefined && bytes > length)) return bytes;
       /* oxlint-enable no-await-in-loop */
     }
   }
@@ -133,32 +170,27 @@ export class PartWriter {
   /** Gives the buffer back. The tail is gone with it. */
   async release(): Promise<void> {
     await Promise.all(this.#inFlight);
-    if (this.#lease !== undefined) partBuffers.release(this.#lease);
-    this.#lease = undefined;
+    if (this.#reservation !== undefined) partBuffers.release(this.#reservation);
+    this.#reservation = undefined;
     this.#buffer = undefined;
   }
 
-  async #ensureBuffer(): Promise<Uint8Array<ArrayBuffer>> {
-    if (this.#buffer !== undefined) return this.#buffer;
-    this.#lease = await partBuffers.lease(this.#partBytes);
-    this.#buffer = new Uint8Array(this.#partBytes);
-    this.#buffer.set(this.#carried);
-    this.#filled = this.#carried.length;
-    this.#carried = new Uint8Array();
-    return this.#buffer;
+  /** Where the next bytes go. */
+  #room(): Uint8Array<ArrayBuffer> {
+    return this.#buffer?.subarray(this.#filled) ?? new Uint8Array();
   }
 
   async #flush(): Promise<void> {
     const part = this.tail;
-    const lease = this.#lease;
+    const reservation = this.#reservation;
     this.digest?.update(part);
     this.#buffer = undefined;
-    this.#lease = undefined;
+    this.#reservation = undefined;
     this.#filled = 0;
-    await this.#upload(part, lease);
+    await this.#upload(part, reservation);
   }
 
-  async #upload(part: Uint8Array, lease?: PartLease): Promise<void> {
+  async #upload(part: Uint8Array, reservation?: Reservation): Promise<void> {
     this.#partCount += 1;
     const number = this.#partCount;
     try {
@@ -170,10 +202,10 @@ export class PartWriter {
       if (this.#failure !== undefined) throw this.#failure as Error;
       this.#multipart ??= await this.#begin();
     } catch (error) {
-      if (lease !== undefined) partBuffers.release(lease);
+      if (reservation !== undefined) partBuffers.release(reservation);
       throw error;
     }
-    const upload = this.#uploadPart(this.#multipart, number, part, lease).finally(() => {
+    const upload = this.#uploadPart(this.#multipart, number, part, reservation).finally(() => {
       this.#inFlight.delete(upload);
     });
     this.#inFlight.add(upload);
@@ -192,7 +224,7 @@ export class PartWriter {
     multipart: R2MultipartUpload,
     number: number,
     part: Uint8Array,
-    lease: PartLease | undefined,
+    reservation: Reservation | undefined,
   ): Promise<void> {
     try {
       const { etag } = await multipart.uploadPart(number, part);
@@ -200,7 +232,7 @@ export class PartWriter {
     } catch (error) {
       this.#failure ??= error;
     } finally {
-      if (lease !== undefined) partBuffers.release(lease);
+      if (reservation !== undefined) partBuffers.release(reservation);
     }
   }
 }

@@ -7,7 +7,8 @@ import {
   manifestReplicaKey,
   tagReplicaKey,
 } from "../schemas/storage-keys.ts";
-import type { Link, ManifestStore, StoredManifest } from "./manifest-store.ts";
+import type { Link } from "./link-store.ts";
+import type { ManifestStore, StoredManifest } from "./manifest-store.ts";
 import type { Dirty } from "./replica-outbox.ts";
 
 /** Whom a repository tells what: KV a manifest or tag, BlobIndex a drop, Catalog its presence. */
@@ -63,7 +64,7 @@ export class ReplicaSender {
     const stored = this.#manifests.find(digest);
     if (stored === undefined) return this.#env.MANIFESTS.delete(key);
     const links: Link[] = this.#manifests.links(digest);
-    const bytes = this.#manifests.bytes(stored);
+    const bytes = this.#manifests.bytes(stored.digest);
     const linkBytes = new TextEncoder().encode(JSON.stringify(links));
     const value = new Uint8Array(bytes.length + linkBytes.length);
     value.set(bytes);

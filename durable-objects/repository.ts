@@ -5,9 +5,8 @@ import { done, type Outcome, refuse } from "../schemas/outcome.ts";
 import type { Page } from "../schemas/pagination.ts";
 import type { Reference, RepositoryName, Tag } from "../schemas/reference.ts";
 import { catalogName } from "../schemas/storage-keys.ts";
-import { type ClaimedBlob, LinkStore } from "./link-store.ts";
+import { type ClaimedBlob, type Link, LinkStore } from "./link-store.ts";
 import {
-  type Link,
   type ManifestPush,
   ManifestStore,
   type Referrer,
@@ -64,7 +63,10 @@ export class Repository extends DurableObject<Env> {
     this.#validateReferences = validateReferences;
   }
 
-  /** Makes a claimed blob readable here. Repeating it with its token changes nothing. */
+  /**
+   * Makes a claimed blob readable here. Repeating it with its token changes nothing; a token that is
+   * older than 50 minutes is refused with OVERLOADED: the blob is to be claimed again.
+   */
   linkBlob(name: RepositoryName, blob: ClaimedBlob): Outcome<undefined> {
     return this.#change(name, () => {
       const referenced = this.#manifests.user(blob.digest) !== undefined;
@@ -134,7 +136,7 @@ export class Repository extends DurableObject<Env> {
     if (stored === undefined) return refuse("MANIFEST_UNKNOWN", named);
     return done({
       ...stored,
-      bytes: withBytes ? this.#manifests.bytes(stored) : undefined,
+      bytes: withBytes ? this.#manifests.bytes(stored.digest) : undefined,
       links: withBytes ? this.#manifests.links(stored.digest) : [],
     });
   }

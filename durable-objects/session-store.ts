@@ -6,6 +6,8 @@ import { type SealedSession, UploadRows, type UploadState } from "./upload-state
 
 /** After a failed or interrupted commit. */
 const retryMs = 30_000;
+/** R2 ends a multipart upload after seven days, and a session has to be over before. */
+const sessionMsMax = 6 * 24 * 60 * 60 * 1000;
 
 /** What an upload session has stored, and when it expires. */
 export class SessionStore {
@@ -26,6 +28,7 @@ export class SessionStore {
 
   /** What is stored; for a session that nothing reached yet, its beginning; undefined if expired. */
   find(session: SealedSession): UploadState | undefined {
+    if (Date.now() > session.startedAtMs + sessionMsMax) return undefined;
     const stored = this.stored();
     if (stored !== undefined) return stored;
     if (Date.now() > session.startedAtMs + this.#timeoutMs) return undefined;
@@ -40,6 +43,8 @@ export class SessionStore {
       chunked: false,
       savedDigest: undefined,
       digest: undefined,
+      token: undefined,
+      startedMs: session.startedAtMs,
       touchedMs: Date.now(),
     };
   }
@@ -56,26 +61,42 @@ export class SessionStore {
     return this.#tables.exist ? this.#rows.partCount() : 0;
   }
 
+  /** The bytes behind the last part. */
   tail(): Uint8Array {
     return this.#tables.exist ? this.#rows.tail() : new Uint8Array();
   }
 
-  /** Stores a session's state together with the parts that came and the bytes behind them. */
-  keep(state: UploadState, newParts: readonly UploadedPart[], tail: Uint8Array | undefined): void {
+  /** Stores where a session stands. */
+  keep(state: UploadState): void {
     const isFirst = this.stored() === undefined;
     this.#tables.write(() => {
       this.#rows.write({ ...state, touchedMs: Date.now() });
-      this.#rows.addParts(newParts);
-      if (tail !== undefined) this.#rows.writeTail(tail);
       if (isFirst) this.#scheduleExpiry(Date.now());
-      if (state.stage === "assembling") this.retryCommit();
+      if (state.stage === "assembling") this.lookAgain();
+    });
+  }
+
+  /**
+   * Stores where a session stands together with the parts that came and the bytes behind them, of
+   * which the first `keptBytes` are stored already.
+   */
+  keepBytes(
+    state: UploadState,
+    newParts: readonly UploadedPart[],
+    tail: Uint8Array,
+    keptBytes: number,
+  ): void {
+    this.#tables.write(() => {
+      this.keep(state);
+      this.#rows.addParts(newParts);
+      this.#rows.writeTail(tail, keptBytes);
     });
   }
 
   /** Ends the session: its row stays to answer what comes late, its bytes go. */
   end(state: UploadState & { readonly stage: "closed" | "cancelled" }): void {
     this.#tables.write(() => {
-      this.keep(state, [], undefined);
+      this.keep(state);
       this.#rows.clearBytes();
     });
   }
@@ -85,16 +106,22 @@ export class SessionStore {
     await this.#tables.deleteAll();
   }
 
-  isIdle(state: UploadState): boolean {
-    return Date.now() >= state.touchedMs + this.#timeoutMs;
+  /** True if nobody touched the session for its timeout, or it is six days old. */
+  isOver({ touchedMs, startedMs }: UploadState): boolean {
+    return Date.now() >= Math.min(touchedMs + this.#timeoutMs, startedMs + sessionMsMax);
+  }
+
+  /** How long nobody has to touch a session for it to be over. */
+  get timeoutMs(): number {
+    return this.#timeoutMs;
   }
 
   expireLater(state: UploadState): void {
     this.#scheduleExpiry(state.touchedMs);
   }
 
-  /** Has the alarm go on with a commit that is cut off. */
-  retryCommit(): void {
+  /** Has the alarm look at the session again soon: at a commit that is cut off, or a busy one. */
+  lookAgain(): void {
     this.#tasks.schedule("expire", Date.now() + retryMs);
   }
 

@@ -1,5 +1,8 @@
 import type { Tables } from "./tables.ts";
 
+/** The platform repeats a failing alarm six times, which takes two minutes. */
+const overdueMsMax = 300_000;
+
 /**
  * What a Durable Object has to do later. An object has one alarm: it stands at the earliest task,
  * is only ever moved earlier, and its handler re-arms it for what is left.
@@ -29,9 +32,13 @@ export class Tasks<Kind extends string> {
       kind,
       dueMs,
     );
-    // An alarm that is overdue while nothing runs was given up by the platform.
-    const isGivenUp = earliestMs !== null && earliestMs < Date.now() && !this.#running;
-    if (earliestMs === null || dueMs < earliestMs || isGivenUp) void this.#storage.setAlarm(dueMs);
+    // An alarm that is overdue for minutes was given up by the platform; setting one that is only
+    // about to run would put it off, again and again.
+    const nowMs = Date.now();
+    const isGivenUp =
+      earliestMs !== null && earliestMs < nowMs - overdueMsMax && this.#running === undefined;
+    if (isGivenUp) void this.#storage.setAlarm(nowMs);
+    else if (earliestMs === null || dueMs < earliestMs) void this.#storage.setAlarm(dueMs);
   }
 
   /**

@@ -1,13 +1,21 @@
 import { createHash } from "node:crypto";
 import { algorithmOf, type Digest, digestOf } from "../schemas/digest.ts";
-import { done, type Outcome, refuse } from "../schemas/outcome.ts";
-import type { RepositoryName } from "../schemas/reference.ts";
-import { blobIndexName, newBlobKey, newHolderToken } from "../schemas/storage-keys.ts";
+import { type Outcome, refuse } from "../schemas/outcome.ts";
+import {
+  blobIndexName,
+  type HolderToken,
+  newBlobKey,
+  newHolderToken,
+  tokenTimeMs,
+} from "../schemas/storage-keys.ts";
 import { digestOfBody } from "../streams/body-digest.ts";
 import type { StoredBlob } from "./blob-index.ts";
 import type { PartWriter } from "./part-writer.ts";
 import type { SessionStore } from "./session-store.ts";
 import type { UploadState } from "./upload-state.ts";
+
+/** Well before a repository refuses to link by it. */
+const tokenReuseMsMax = 30 * 60 * 1000;
 
 function wrongDigest(digest: Digest): Outcome<undefined> {
   return refuse("DIGEST_INVALID", `the bytes of this upload are not ${digest}`);
@@ -44,7 +52,7 @@ export class UploadCommit {
       multipartId: writer.multipartId,
       digest: canTell ? digest : undefined,
     };
-    this.#store.keep(assembling, writer.parts, new Uint8Array());
+    this.#store.keepBytes(assembling, writer.parts, new Uint8Array(), 0);
     return this.goOn(assembling, digest);
   }
 
@@ -58,16 +66,15 @@ export class UploadCommit {
     if (state.stage === "assembling") {
       await this.#complete(state);
       assembled = { ...state, stage: "assembled" };
-      this.#store.keep(assembled, [], undefined);
+      this.#store.keep(assembled);
     }
-    if (assembled.digest === undefined) {
-      if ((await this.#digestOfStored(stored, digest)) !== digest) return wrongDigest(digest);
-      // Before it is claimed: from then on its bytes may be others' too.
-      assembled = { ...assembled, digest };
-      this.#store.keep(assembled, [], undefined);
-    }
-    if (assembled.digest !== digest) return wrongDigest(digest);
-    return this.#link(assembled, stored, digest);
+    const verified = assembled.digest ?? (await this.#digestOfStored(stored, digest));
+    if (verified !== digest) return wrongDigest(digest);
+    // Before it is claimed: from then on its bytes may be others' too.
+    const token = freshToken(assembled.token);
+    assembled = { ...assembled, digest, token };
+    this.#store.keep(assembled);
+    return this.#link(assembled, stored, digest, token);
   }
 
   /** A blob smaller than a part: one put, under a key that is new each time it is tried. */
@@ -81,7 +88,8 @@ export class UploadCommit {
       customMetadata: { repository: state.repository, digest },
     });
     const stored = { key, size: tail.length };
-    const linked = await this.#link({ ...state, offset: tail.length }, stored, digest);
+    const token = freshToken(undefined);
+    const linked = await this.#link({ ...state, offset: tail.length }, stored, digest, token);
     if (linked.ok && state.multipartId !== undefined) {
       // Begun by a request that broke off. Should this fail, R2 ends it after seven days.
       const multipart = this.#env.BLOBS.resumeMultipartUpload(state.key, state.multipartId);
@@ -109,31 +117,33 @@ export class UploadCommit {
     return digestOfBody(object.body, algorithmOf(wanted));
   }
 
-  async #link(state: UploadState, stored: StoredBlob, digest: Digest): Promise<Outcome<undefined>> {
+  /** Claim first, link second: cut off in between it can keep a blob too long, never lose it. */
+  async #link(
+    state: UploadState,
+    stored: StoredBlob,
+    digest: Digest,
+    token: HolderToken,
+  ): Promise<Outcome<undefined>> {
     const { repository } = state;
-    const linked = await claimAndLink(this.#env, repository, digest, stored);
+    const index = this.#env.BLOB_INDEX.getByName(blobIndexName(digest));
+    const claimed = await index.claim({ digest, token, repository }, stored);
+    if (!claimed.ok) return claimed;
+    const { key, size } = claimed.value;
+    const linked = await this.#env.REPOSITORY.getByName(repository).linkBlob(repository, {
+      digest,
+      key,
+      size,
+      token,
+    });
     if (linked.ok) this.#store.end({ ...state, stage: "closed", digest });
+    else await index.drop([{ digest, token }]);
     return linked;
   }
 }
 
-/** Claim first, link second: cut off in between it can leak a holder for an hour, never lose a blob. */
-async function claimAndLink(
-  env: Env,
-  repository: RepositoryName,
-  digest: Digest,
-  stored: StoredBlob,
-): Promise<Outcome<undefined>> {
-  const token = newHolderToken(Date.now(), crypto.randomUUID());
-  const claimed = await env.BLOB_INDEX.getByName(blobIndexName(digest)).claim(
-    { digest, token, repository },
-    stored,
-  );
-  if (!claimed.ok) return claimed;
-  const linked = await env.REPOSITORY.getByName(repository).linkBlob(repository, {
-    ...claimed.value,
-    digest,
-    token,
-  });
-  return linked.ok ? done(undefined) : linked;
+/** The token of a claim that is repeated, unless it is too old to be linked by. */
+function freshToken(token: HolderToken | undefined): HolderToken {
+  const nowMs = Date.now();
+  if (token !== undefined && nowMs - tokenTimeMs(token) < tokenReuseMsMax) return token;
+  return newHolderToken(nowMs, crypto.randomUUID());
 }

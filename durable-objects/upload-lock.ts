@@ -8,38 +8,50 @@ export class LockHolder {
   /** Settles when the holder has left. */
   readonly left: Promise<void>;
   readonly leave: () => void;
-  /** While it reads a body: when the last bytes came, and how the reading is stopped. */
-  #reading: { sinceMs: number; readonly stop: () => void } | undefined;
+  /** Settles when nothing more is read of a body. */
+  readonly bodyRead: Promise<void>;
+  readonly endReading: () => void;
+  /** Since when it waits for bytes of its client; undefined while it does anything else. */
+  #waitingSinceMs: number | undefined;
+  #stop: () => void = () => undefined;
 
   constructor(leave: () => void) {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.left = promise;
+    const left = Promise.withResolvers<void>();
+    const bodyRead = Promise.withResolvers<void>();
+    this.left = left.promise;
+    this.bodyRead = bodyRead.promise;
     this.leave = () => {
       leave();
-      resolve();
+      bodyRead.resolve();
+      left.resolve();
+    };
+    this.endReading = () => {
+      this.#waitingSinceMs = undefined;
+      bodyRead.resolve();
     };
   }
 
+  /** Says how the reading of its body is stopped. */
   beginReading(stop: () => void): void {
-    this.#reading = { sinceMs: Date.now(), stop };
+    this.#stop = stop;
+  }
+
+  awaitBytes(): void {
+    this.#waitingSinceMs = Date.now();
   }
 
   gotBytes(): void {
-    if (this.#reading !== undefined) this.#reading.sinceMs = Date.now();
+    this.#waitingSinceMs = undefined;
   }
 
-  endReading(): void {
-    this.#reading = undefined;
-  }
-
-  /** True if its client sent nothing for 10 s. */
-  get isSilent(): boolean {
-    return this.#reading !== undefined && Date.now() - this.#reading.sinceMs >= silentMsMax;
+  /** True if it has waited for its client for so long. */
+  isSilentFor(silentMs: number): boolean {
+    return this.#waitingSinceMs !== undefined && Date.now() - this.#waitingSinceMs >= silentMs;
   }
 
   giveUp(): void {
     this.givenUp = true;
-    this.#reading?.stop();
+    this.#stop();
   }
 }
 
@@ -47,16 +59,19 @@ export class LockHolder {
 export class UploadLock {
   #holder: LockHolder | undefined;
 
-  /** True if who works on the session waits for a client that is silent. */
+  /** True if who works on the session waits for a client that was silent for 10 s. */
   get isStalled(): boolean {
-    return this.#holder?.isSilent ?? false;
+    return this.#holder?.isSilentFor(silentMsMax) ?? false;
   }
 
-  /** The lock; undefined if somebody works on the session. One who is silent is made to give up. */
-  async enter(): Promise<LockHolder | undefined> {
+  /**
+   * The lock; undefined if somebody works on the session. One who has waited for its client for
+   * `silentMs` (10 s) is made to give up first; one who waits for R2 or for memory is not.
+   */
+  async enter(silentMs = silentMsMax): Promise<LockHolder | undefined> {
     const former = this.#holder;
     if (former === undefined) return this.#take();
-    if (!former.isSilent) return undefined;
+    if (!former.isSilentFor(silentMs)) return undefined;
     former.giveUp();
     await former.left;
     return this.#holder === undefined ? this.#take() : undefined;

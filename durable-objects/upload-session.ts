@@ -2,25 +2,16 @@ import { DurableObject } from "cloudflare:workers";
 import { parseConfiguration } from "../schemas/configuration.ts";
 import type { Digest } from "../schemas/digest.ts";
 import { done, type Outcome, refuse } from "../schemas/outcome.ts";
-import type { ChunkRange } from "../schemas/range.ts";
 import { drain, drainBytesMax } from "../streams/body.ts";
 import { inTime } from "./deadline.ts";
-import { partBytesFor, PartWriter } from "./part-writer.ts";
+import { blobBytesMax, PartWriter } from "./part-writer.ts";
 import { beginDigest, resumeDigest, type RunningDigest } from "./running-digest.ts";
 import { SessionStore } from "./session-store.ts";
 import { UploadCommit } from "./upload-commit.ts";
 import { type LockHolder, UploadLock } from "./upload-lock.ts";
+import { begun, readBody, type UploadBody } from "./upload-body.ts";
 import { outOfTurn, refusalOf } from "./upload-refusal.ts";
 import type { SealedSession, UploadState } from "./upload-state.ts";
-
-/** A request's body with what its headers say of it. */
-export interface UploadBody {
-  readonly stream: ReadableStream<Uint8Array>;
-  /** Bytes by Content-Length; undefined for a stream of unknown length. */
-  readonly length: number | undefined;
-  /** By Content-Range. */
-  readonly chunk: ChunkRange | undefined;
-}
 
 /**
  * One per upload session that a PATCH reached. It keeps the offset, the parts in R2, the bytes
@@ -68,7 +59,7 @@ export class UploadSession extends DurableObject<Env> {
 
   /**
    * Closes the session (end-6) with what it has and, where there is one, a last body. A digest that
-   * is wrong leaves it as it was. Repeated, it is answered as before; 25 s after its beginning it
+   * is wrong leaves it as it was. Repeated, it is answered as before; 25 s after its last byte it
    * answers OVERLOADED and goes on by itself.
    */
   async commit(
@@ -80,19 +71,16 @@ export class UploadSession extends DurableObject<Env> {
       const state = this.#store.find(session);
       if (state?.stage === "closed" && state.digest === digest) return done(undefined);
       if (this.#committing?.digest === digest && !this.#lock.isStalled) {
-        return inTime(this.#committing.outcome);
+        return inTime(this.#committing.outcome, Promise.resolve());
       }
       const live = this.#live(session);
       if (!live.ok) return live;
       const holder = await this.#lock.enter();
       if (holder === undefined) return outOfTurn(live.value.offset);
-      const outcome = this.#close(session, digest, body, holder).finally(() => {
-        this.#committing = undefined;
-        holder.leave();
-      });
-      this.#committing = { digest, outcome };
-      this.ctx.waitUntil(outcome.catch(() => undefined));
-      return inTime(outcome);
+      return inTime(
+        this.#commitAs(digest, holder, () => this.#close(session, digest, body, holder)),
+        holder.bodyRead,
+      );
     });
   }
 
@@ -125,20 +113,21 @@ export class UploadSession extends DurableObject<Env> {
     await this.#store.runDue(() => this.#expire());
   }
 
-  /** Goes on with a commit that was cut off; deletes a session that is idle for its timeout. */
+  /** Goes on with a commit that was cut off; deletes a session that is over. */
   async #expire(): Promise<void> {
-    const holder = await this.#lock.enter();
-    if (holder === undefined) return this.#store.retryCommit();
+    const holder = await this.#lock.enter(this.#store.timeoutMs);
+    if (holder === undefined) return this.#store.lookAgain();
     try {
       const state = this.#store.stored();
       if (state === undefined) return;
       const { stage, digest } = state;
       if (digest !== undefined && (stage === "assembling" || stage === "assembled")) {
-        const linked = await this.#commit.goOn(state, digest).catch(refusalOf);
-        if (!linked.ok && this.#store.isIdle(state)) return await this.#store.expire();
+        const goOn = () => this.#commit.goOn(state, digest).catch(refusalOf);
+        const linked = await this.#commitAs(digest, holder, goOn);
         if (linked.ok) this.#store.expireLater(state);
-        else this.#store.retryCommit();
-      } else if (this.#store.isIdle(state)) {
+        else if (this.#store.isOver(state)) await this.#store.expire();
+        else this.#store.lookAgain();
+      } else if (this.#store.isOver(state)) {
         await this.#forgetStored(state);
         await this.#store.expire();
       } else {
@@ -147,6 +136,21 @@ export class UploadSession extends DurableObject<Env> {
     } finally {
       holder.leave();
     }
+  }
+
+  /** Commits, and lets who asks for the same meanwhile join; goes on when the client has gone. */
+  #commitAs(
+    digest: Digest,
+    holder: LockHolder,
+    commit: () => Promise<Outcome<undefined>>,
+  ): Promise<Outcome<undefined>> {
+    const outcome = commit().finally(() => {
+      this.#committing = undefined;
+      holder.leave();
+    });
+    this.#committing = { digest, outcome };
+    this.ctx.waitUntil(outcome.catch(() => undefined));
+    return outcome;
   }
 
   #live(session: SealedSession): Outcome<UploadState> {
@@ -165,7 +169,10 @@ export class UploadSession extends DurableObject<Env> {
   ): Promise<Outcome<undefined>> {
     const state = this.#live(session);
     if (!state.ok) return state;
-    if (state.value.stage !== "open") return this.#commit.goOn(state.value, digest);
+    if (state.value.stage !== "open") {
+      holder.endReading();
+      return this.#commit.goOn(state.value, digest);
+    }
     return this.#write(session, body, holder, (stored, writer, offset) =>
       this.#commit.close(stored, writer, offset, digest),
     );
@@ -187,9 +194,14 @@ export class UploadSession extends DurableObject<Env> {
     if (chunk !== undefined && length !== undefined && length !== chunk.length) {
       return refuse("SIZE_INVALID", `Content-Length ${length}, Content-Range ${chunk.length}`);
     }
+    if (length !== undefined && state.offset + length > blobBytesMax(state.partBytes)) {
+      return refuse("BLOB_TOO_LARGE", `at most ${blobBytesMax(state.partBytes)} bytes`);
+    }
     const writer = this.#writer(state);
     try {
-      const bytes = body === undefined ? 0 : await read(body, writer, holder);
+      await writer.prepare(chunk?.length ?? length ?? (body === undefined ? 0 : undefined));
+      const bytes = body === undefined ? 0 : await readBody(body, writer, holder);
+      holder.endReading();
       if (bytes === undefined) return refuse("BLOB_UPLOAD_INVALID", "the body broke off");
       const expected = chunk?.length ?? length ?? bytes;
       if (bytes !== expected) return refuse("SIZE_INVALID", `${bytes} bytes, not ${expected}`);
@@ -207,14 +219,15 @@ export class UploadSession extends DurableObject<Env> {
         bucket: this.env.BLOBS,
         metadata: { repository: state.repository },
         // Known from its beginning, so that the session's end also ends it.
-        began: (multipartId) => this.#store.keep({ ...state, multipartId }, [], undefined),
+        began: (multipartId) => this.#store.keep({ ...state, multipartId }),
       },
       {
         key: state.key,
         multipartId: state.multipartId,
         partBytes: state.partBytes,
         partCount,
-        tail: this.#store.tail(),
+        tailBytes: state.offset - partCount * state.partBytes,
+        tail: () => this.#store.tail(),
         digest:
           partCount === 0 ? beginDigest(state.algorithm, state.chunked) : this.#resumed(state),
       },
@@ -226,12 +239,10 @@ export class UploadSession extends DurableObject<Env> {
   }
 
   #keep(state: UploadState, writer: PartWriter, offset: number): void {
-    const { digest, multipartId } = writer;
-    this.#store.keep(
-      { ...state, offset, multipartId, savedDigest: digest?.save() },
-      writer.parts,
-      writer.tail,
-    );
+    const { digest, multipartId, parts, tail } = writer;
+    const keptBytes = parts.length === 0 ? state.offset % state.partBytes : 0;
+    const next = { ...state, offset, multipartId, savedDigest: digest?.save() };
+    this.#store.keepBytes(next, parts, tail, keptBytes);
     this.#digest = digest;
   }
 
@@ -262,31 +273,5 @@ export class UploadSession extends DurableObject<Env> {
       if (body !== undefined) await drain(body.stream, drainBytesMax);
       return refusalOf(error);
     }
-  }
-}
-
-/** A session's first body decides about its parts and its digest. */
-function begun(state: UploadState, body: UploadBody | undefined): UploadState {
-  if (state.offset > 0 || state.multipartId !== undefined || body === undefined) return state;
-  const chunked = body.chunk !== undefined;
-  return { ...state, chunked, partBytes: partBytesFor(chunked ? undefined : body.length) };
-}
-
-/** The bytes read; undefined if the body broke off. */
-async function read(
-  body: UploadBody,
-  writer: PartWriter,
-  holder: LockHolder,
-): Promise<number | undefined> {
-  const reader = body.stream.getReader({ mode: "byob" });
-  holder.beginReading(() => {
-    void reader.cancel().catch(() => undefined);
-    reader.releaseLock();
-  });
-  try {
-    const bytes = await writer.read(reader, () => holder.gotBytes());
-    return holder.givenUp ? undefined : bytes;
-  } finally {
-    holder.endReading();
   }
 }

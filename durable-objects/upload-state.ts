@@ -1,6 +1,7 @@
 import type { Digest, DigestAlgorithm } from "../schemas/digest.ts";
 import type { RepositoryName } from "../schemas/reference.ts";
-import type { BlobKey } from "../schemas/storage-keys.ts";
+import type { BlobKey, HolderToken } from "../schemas/storage-keys.ts";
+import { cutRows, joinRows } from "./byte-rows.ts";
 import type { UploadedPart } from "./part-writer.ts";
 
 /** What the seal of an upload session says: it is the Worker's word for what the client may touch. */
@@ -33,11 +34,14 @@ export interface UploadState {
   readonly savedDigest: Uint8Array | undefined;
   /** The digest that the bytes were found to have, once they were. */
   readonly digest: Digest | undefined;
+  /** Its claim's token, from before the claim is made: a claim that is repeated has the same. */
+  readonly token: HolderToken | undefined;
+  readonly startedMs: number;
   readonly touchedMs: number;
 }
 
-/** SQLite rows hold at most 2,000,000 bytes on Cloudflare, more in local runs. */
-const rowBytesMax = 1024 * 1024;
+/** Small, as a client that sends small chunks has the last row rewritten with each. */
+const tailRowBytes = 128 * 1024;
 
 type SessionRow = {
   repository: RepositoryName;
@@ -50,6 +54,8 @@ type SessionRow = {
   chunked: number;
   saved_digest: ArrayBuffer | null;
   digest: Digest | null;
+  token: HolderToken | null;
+  started_ms: number;
   touched_ms: number;
 };
 
@@ -66,7 +72,7 @@ export class UploadRows {
        id INTEGER PRIMARY KEY CHECK (id = 1), repository TEXT NOT NULL, stage TEXT NOT NULL,
        offset INTEGER NOT NULL, key TEXT NOT NULL, multipart_id TEXT, part_bytes INTEGER NOT NULL,
        algorithm TEXT NOT NULL, chunked INTEGER NOT NULL, saved_digest BLOB, digest TEXT,
-       touched_ms INTEGER NOT NULL)`,
+       token TEXT, started_ms INTEGER NOT NULL, touched_ms INTEGER NOT NULL)`,
     "CREATE TABLE IF NOT EXISTS parts (number INTEGER PRIMARY KEY, etag TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS tail (number INTEGER PRIMARY KEY, bytes BLOB NOT NULL)",
   ];
@@ -85,13 +91,15 @@ export class UploadRows {
       chunked: row.chunked === 1,
       savedDigest: row.saved_digest === null ? undefined : new Uint8Array(row.saved_digest),
       digest: row.digest ?? undefined,
+      token: row.token ?? undefined,
+      startedMs: row.started_ms,
       touchedMs: row.touched_ms,
     };
   }
 
   write(state: UploadState): void {
     this.#sql.exec(
-      "INSERT OR REPLACE INTO session VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      "INSERT OR REPLACE INTO session VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
       state.repository,
       state.stage,
       state.offset,
@@ -102,6 +110,8 @@ export class UploadRows {
       state.chunked ? 1 : 0,
       state.savedDigest ?? null,
       state.digest ?? null,
+      state.token ?? null,
+      state.startedMs,
       state.touchedMs,
     );
   }
@@ -128,23 +138,17 @@ export class UploadRows {
 
   /** The bytes behind the last part. */
   tail(): Uint8Array {
-    const rows = this.#sql
-      .exec<{ bytes: ArrayBuffer }>("SELECT bytes FROM tail ORDER BY number")
-      .toArray();
-    const tail = new Uint8Array(rows.reduce((sum, row) => sum + row.bytes.byteLength, 0));
-    let at = 0;
-    for (const { bytes } of rows) {
-      tail.set(new Uint8Array(bytes), at);
-      at += bytes.byteLength;
-    }
-    return tail;
+    return joinRows(
+      this.#sql.exec<{ bytes: ArrayBuffer }>("SELECT bytes FROM tail ORDER BY number").toArray(),
+    );
   }
 
-  writeTail(tail: Uint8Array): void {
-    this.#sql.exec("DELETE FROM tail");
-    for (let number = 0; number * rowBytesMax < tail.length; number += 1) {
-      const row = tail.slice(number * rowBytesMax, (number + 1) * rowBytesMax);
-      this.#sql.exec("INSERT INTO tail VALUES (?, ?)", number, row);
+  /** Stores the bytes behind the last part, of which the first `keptBytes` are stored already. */
+  writeTail(tail: Uint8Array, keptBytes: number): void {
+    const rows = [...cutRows(tail, tailRowBytes, keptBytes)];
+    this.#sql.exec("DELETE FROM tail WHERE number >= ?", Math.floor(keptBytes / tailRowBytes));
+    for (const { number, bytes } of rows) {
+      this.#sql.exec("INSERT INTO tail VALUES (?, ?)", number, bytes);
     }
   }
 

@@ -10,6 +10,9 @@ export interface Descriptor {
   readonly foreign: boolean;
 }
 
+/** RFC 6838 section 4.2: 127 for the type, a slash, 127 for the subtype. */
+export const mediaTypeCharactersMax = 255;
+
 export type JsonObject = { readonly [key: string]: unknown };
 
 export function isJsonObject(value: unknown): value is JsonObject {
@@ -25,6 +28,12 @@ export function parseDescriptor(value: unknown, where: string): Descriptor {
   const { mediaType, digest: digestText, size, urls } = value;
   if (typeof mediaType !== "string" || mediaType === "") {
     throw new RegistryError("MANIFEST_INVALID", `${where}.mediaType is not a non-empty string`);
+  }
+  if (mediaType.length > mediaTypeCharactersMax) {
+    throw new RegistryError(
+      "MANIFEST_INVALID",
+      `${where}.mediaType is longer than ${mediaTypeCharactersMax} characters`,
+    );
   }
   const digest = typeof digestText === "string" ? parseDigest(digestText) : undefined;
   if (digest === undefined) {

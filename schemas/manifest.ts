@@ -1,4 +1,10 @@
-import { type Descriptor, isJsonObject, type JsonObject, parseDescriptor } from "./descriptor.ts";
+import {
+  type Descriptor,
+  isJsonObject,
+  type JsonObject,
+  mediaTypeCharactersMax,
+  parseDescriptor,
+} from "./descriptor.ts";
 import type { Digest } from "./digest.ts";
 import { RegistryError } from "./errors.ts";
 
@@ -17,6 +23,7 @@ export interface Manifest {
 
 /** Distribution spec, "Pushing manifests": registries should take at least 4 MiB. */
 export const manifestBytesMax = 4 * 1024 * 1024;
+/** Config, layers, blobs and children together. */
 const manifestDescriptorsMax = 10_000;
 
 /**
@@ -75,9 +82,6 @@ function parseDescriptors(json: JsonObject, field: string): readonly Descriptor[
   const list = json[field];
   if (list === undefined || list === null) return [];
   if (!Array.isArray(list)) throw invalid(`${field} is no array`);
-  if (list.length > manifestDescriptorsMax) {
-    throw invalid(`${field} has ${list.length} descriptors, at most ${manifestDescriptorsMax}`);
-  }
   return list.map((item, at) => parseDescriptor(item, `${field}[${at}]`));
 }
 
@@ -144,15 +148,23 @@ export function parseManifest(bytes: Uint8Array, contentType: string | undefined
     ...parseDescriptors(json, "layers"),
     ...parseDescriptors(json, "blobs"),
   ];
+  const children = parseDescriptors(json, "manifests");
+  const descriptors = blobs.length + children.length;
+  if (descriptors > manifestDescriptorsMax) {
+    throw invalid(`${descriptors} descriptors, at most ${manifestDescriptorsMax}`);
+  }
   const subject = json["subject"];
   const artifactType = json["artifactType"];
   if (artifactType !== undefined && typeof artifactType !== "string") {
     throw invalid("artifactType is no string");
   }
+  if (artifactType !== undefined && artifactType.length > mediaTypeCharactersMax) {
+    throw invalid(`artifactType is longer than ${mediaTypeCharactersMax} characters`);
+  }
   return {
     mediaType,
     blobs,
-    children: parseDescriptors(json, "manifests"),
+    children,
     subject:
       subject === undefined || subject === null
         ? undefined

@@ -26,7 +26,7 @@ export function refuse(
   return { ok: false, code, what, headers };
 }
 
-/** The value of an outcome; a refusal is thrown as the RegistryError that it stands for. */
+/** The value of an outcome. @throws RegistryError what a refusal stands for */
 export function expectDone<T>(outcome: Outcome<T>): T {
   if (outcome.ok) return outcome.value;
   throw new RegistryError(outcome.code, outcome.what, outcome.headers);

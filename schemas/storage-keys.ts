@@ -65,7 +65,7 @@ export function tombstoneUrl(repository: RepositoryName, digest: Digest): string
   return `https://tombstones.longshore.internal/${repository}/${digest}`;
 }
 
-/** The URL under which the data centre's cache remembers that an upload session has bytes. */
-export function appendedSessionUrl(sessionId: string): string {
+/** The URL under which the data centre's cache remembers that an upload session's object exists. */
+export function reachedSessionUrl(sessionId: string): string {
   return `https://sessions.longshore.internal/${sessionId}`;
 }

@@ -48,7 +48,7 @@ async function stallOrEnd(
   clearInterval(timer);
 }
 
-/** The bytes of a whole body, or undefined if they are more than `bytesMax`. */
+/** The bytes of a whole body, or undefined if they are more than `bytesMax`: the rest is not read. */
 export async function readBytes(
   body: ReadableStream<Uint8Array> | null,
   bytesMax: number,
@@ -56,7 +56,7 @@ export async function readBytes(
   if (body === null) return new Uint8Array();
   const blocks: Uint8Array[] = [];
   let size = 0;
-  for await (const block of body) {
+  for await (const block of body.values({ preventCancel: true })) {
     size += block.byteLength;
     if (size > bytesMax) return undefined;
     blocks.push(block);

@@ -1,4 +1,4 @@
-import type { Link } from "../durable-objects/manifest-store.ts";
+import type { Link } from "../durable-objects/link-store.ts";
 import type { ManifestReplica } from "../durable-objects/replica-sender.ts";
 import type { Digest } from "../schemas/digest.ts";
 import { expectDone } from "../schemas/outcome.ts";

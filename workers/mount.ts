@@ -1,7 +1,7 @@
 import type { Digest } from "../schemas/digest.ts";
-import { expectDone } from "../schemas/outcome.ts";
 import type { RepositoryName } from "../schemas/reference.ts";
-import { blobIndexName, newHolderToken } from "../schemas/storage-keys.ts";
+import { blobIndexName } from "../schemas/storage-keys.ts";
+import { freshToken, linkHeldBlob } from "./held-blob.ts";
 
 /** How many holders of a digest are asked for one that the caller may pull from. */
 const holdersMax = 20;
@@ -23,13 +23,10 @@ export async function mountBlob(
     /* oxlint-disable no-await-in-loop */
     const linked = await env.REPOSITORY.getByName(source).blob(digest, "push");
     if (!linked.ok) continue;
-    const token = newHolderToken(Date.now(), crypto.randomUUID());
+    const token = freshToken();
     const stored = await index.take({ digest, token, repository: target });
     if (stored === undefined) return false;
-    const { key, size } = stored;
-    expectDone(
-      await env.REPOSITORY.getByName(target).linkBlob(target, { digest, key, size, token }),
-    );
+    await linkHeldBlob(env, target, digest, stored, token);
     return true;
     /* oxlint-enable no-await-in-loop */
   }

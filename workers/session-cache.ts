@@ -1,18 +1,17 @@
-import { appendedSessionUrl } from "../schemas/storage-keys.ts";
+import { reachedSessionUrl } from "../schemas/storage-keys.ts";
+import { DataCentreCache } from "./data-centre-cache.ts";
 
-const cacheName = "sessions";
 /** R2 ends a multipart upload after seven days, and the registry its session before that. */
 const rememberedSeconds = 7 * 24 * 60 * 60;
 
-/** Has this data centre remember that a session was reached by a PATCH. */
-export async function rememberAppended(sessionId: string): Promise<void> {
-  const cache = await caches.open(cacheName);
-  const headers = { "Cache-Control": `max-age=${rememberedSeconds}` };
-  await cache.put(appendedSessionUrl(sessionId), new Response("appended", { headers }));
+const cache = new DataCentreCache("sessions");
+
+/** Has this data centre remember that a PATCH or DELETE has reached a session's object. */
+export async function rememberReached(sessionId: string): Promise<void> {
+  await cache.put(reachedSessionUrl(sessionId), "reached", rememberedSeconds);
 }
 
-/** True if this data centre has seen a PATCH of the session; false says nothing. */
-export async function wasAppended(sessionId: string): Promise<boolean> {
-  const cache = await caches.open(cacheName);
-  return (await cache.match(appendedSessionUrl(sessionId))) !== undefined;
+/** True if this data centre has seen the session's object be reached; false says nothing. */
+export async function wasReached(sessionId: string): Promise<boolean> {
+  return (await cache.find(reachedSessionUrl(sessionId))) !== undefined;
 }

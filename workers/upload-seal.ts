@@ -20,22 +20,18 @@ const payloadBytes = randomBytes + timeBytes + 1;
 const sha512Flag = 1;
 const appendedFlag = 2;
 
-let sealingKey: Promise<CryptoKey> | undefined;
+let sealingKey: CryptoKey | undefined;
 
-/** The deployment's key, asked for once per isolate. */
+/**
+ * The deployment's key, asked for once per isolate. Only the key is kept, not its promise: a request
+ * that is cut off would leave one that never settles to all others.
+ */
 async function key(env: Env): Promise<CryptoKey> {
-  sealingKey ??= (async () => {
-    const bytes = await env.CATALOG.getByName(catalogName).sealingKey();
-    return crypto.subtle.importKey("raw", bytes, { name: "HMAC", hash: "SHA-256" }, false, [
-      "sign",
-    ]);
-  })();
-  try {
-    return await sealingKey;
-  } catch (error) {
-    sealingKey = undefined;
-    throw error;
-  }
+  if (sealingKey !== undefined) return sealingKey;
+  const bytes = await env.CATALOG.getByName(catalogName).sealingKey();
+  const algorithm = { name: "HMAC", hash: "SHA-256" };
+  sealingKey = await crypto.subtle.importKey("raw", bytes, algorithm, false, ["sign"]);
+  return sealingKey;
 }
 
 async function mac(env: Env, repository: string, payload: Uint8Array): Promise<Buffer> {

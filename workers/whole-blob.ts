@@ -6,16 +6,21 @@ import type { RepositoryName } from "../schemas/reference.ts";
 import {
   blobIndexName,
   type BlobKey,
+  type HolderToken,
   newBlobKey,
-  newHolderToken,
+  tokenTimeMs,
 } from "../schemas/storage-keys.ts";
 import { digestOfBody } from "../streams/body-digest.ts";
+import { freshToken, linkHeldBlob } from "./held-blob.ts";
 
 /** R2 takes at most 4.995 GiB in one put; longer blobs go through an upload session. */
 export const wholeBlobBytesMax = 4.99 * 1024 ** 3;
 
 /** R2's error for a body that does not have the digest that was asked for. */
-const checksumMismatch = /10037/;
+const checksumMismatch = /\(10037\)/;
+
+/** A token that waited longer for its body is renewed. */
+const tokenAgeMsMax = 10 * 60 * 1000;
 
 /** A blob that arrives in one request, with its length and digest known before its first byte. */
 export interface WholeBlob {
@@ -28,30 +33,42 @@ export interface WholeBlob {
 
 /**
  * Stores a whole blob and links it. A blob that the registry holds already is only hashed; another
- * goes to R2, which hashes it: no byte passes through JavaScript.
+ * goes to R2, which hashes it: no byte passes through JavaScript. However long the body takes, the
+ * token that it is linked by is young.
  * @throws RegistryError DIGEST_INVALID; OVERLOADED when R2 fails
  */
 export async function pushWholeBlob(env: Env, blob: WholeBlob): Promise<void> {
-  const { repository, digest, bytes, length } = blob;
-  const token = newHolderToken(Date.now(), crypto.randomUUID());
+  const { repository, digest, length } = blob;
   const index = env.BLOB_INDEX.getByName(blobIndexName(digest));
-  const held = await index.take({ digest, token, repository });
-  let stored: StoredBlob;
-  if (held === undefined) {
-    const newcomer = { key: await store(env, blob), size: length };
-    stored = expectDone(await index.claim({ digest, token, repository }, newcomer));
-  } else {
-    stored = held;
-    // A body that breaks off has no digest.
-    const found = await digestOfBody(bytes, algorithmOf(digest)).catch(() => undefined);
-    if (found !== digest) {
-      await index.drop([{ digest, token }]);
-      throw wrongDigest(digest);
-    }
+  const first = freshToken();
+  const held = await index.take({ digest, token: first, repository });
+  if (held !== undefined) return pushHeldBlob(env, blob, held, first);
+  const newcomer = { key: await store(env, blob), size: length };
+  const token = freshToken();
+  const claimed = expectDone(await index.claim({ digest, token, repository }, newcomer));
+  await linkHeldBlob(env, repository, digest, claimed, token);
+}
+
+async function pushHeldBlob(
+  env: Env,
+  { repository, digest, bytes }: WholeBlob,
+  held: StoredBlob,
+  token: HolderToken,
+): Promise<void> {
+  const index = env.BLOB_INDEX.getByName(blobIndexName(digest));
+  // A body that breaks off has no digest.
+  const found = await digestOfBody(bytes, algorithmOf(digest)).catch(() => undefined);
+  if (found !== digest) {
+    await index.drop([{ digest, token }]);
+    throw wrongDigest(digest);
   }
-  const { key, size } = stored;
-  const stub = env.REPOSITORY.getByName(repository);
-  expectDone(await stub.linkBlob(repository, { digest, key, size, token }));
+  if (Date.now() - tokenTimeMs(token) < tokenAgeMsMax) {
+    return linkHeldBlob(env, repository, digest, held, token);
+  }
+  const second = freshToken();
+  const stored = (await index.take({ digest, token: second, repository })) ?? held;
+  await index.drop([{ digest, token }]);
+  await linkHeldBlob(env, repository, digest, stored, second);
 }
 
 function wrongDigest(digest: Digest): RegistryError {

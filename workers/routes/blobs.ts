@@ -1,4 +1,4 @@
-import type { Link } from "../../durable-objects/manifest-store.ts";
+import type { Link } from "../../durable-objects/link-store.ts";
 import type { Digest } from "../../schemas/digest.ts";
 import { RegistryError } from "../../schemas/errors.ts";
 import { expectDone } from "../../schemas/outcome.ts";

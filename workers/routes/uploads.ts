@@ -1,4 +1,4 @@
-import type { UploadBody } from "../../durable-objects/upload-session.ts";
+import type { UploadBody } from "../../durable-objects/upload-body.ts";
 import { type Digest, parseDigest, parseDigestAlgorithm } from "../../schemas/digest.ts";
 import { RegistryError } from "../../schemas/errors.ts";
 import { expectDone, type Outcome } from "../../schemas/outcome.ts";
@@ -6,7 +6,7 @@ import { parseChunkRange, uploadRange } from "../../schemas/range.ts";
 import { parseRepositoryName, type RepositoryName } from "../../schemas/reference.ts";
 import { digestIn, type RegistryContext, repositoryNameOf } from "../context.ts";
 import { mountBlob } from "../mount.ts";
-import { rememberAppended, wasAppended } from "../session-cache.ts";
+import { rememberReached, wasReached } from "../session-cache.ts";
 import { type OpenedSession, openSession, sealAppended, sealNewSession } from "../upload-seal.ts";
 import { pushWholeBlob, wholeBlobBytesMax } from "../whole-blob.ts";
 
@@ -51,7 +51,7 @@ export async function appendUpload(context: RegistryContext): Promise<Response> 
   const body = uploadBody(req.raw) ?? emptyBody();
   const [answer] = await Promise.all([
     env.UPLOAD_SESSION.getByName(session.id).append(session, body),
-    session.appended ? undefined : rememberAppended(session.id),
+    session.appended ? undefined : rememberReached(session.id),
   ]);
   const { offset } = expectDone(located(answer, repository, sealed));
   const next = await sealAppended(env, repository, sealed);
@@ -85,7 +85,8 @@ export async function commitUpload(context: RegistryContext): Promise<Response> 
   const length = contentLength(req.raw);
   const mayBeWhole = !session.appended && req.header("Content-Range") === undefined;
   const isStorable = length !== undefined && length > 0 && length <= wholeBlobBytesMax;
-  if (mayBeWhole && isStorable && !(await wasAppended(session.id))) {
+  if (mayBeWhole && isStorable && !(await wasReached(session.id))) {
+    refuseExpired(context, session);
     await pushOrTellOffset(context, session, digest, length);
   } else {
     await commit(context, session, digest);
@@ -112,6 +113,7 @@ export async function cancelUpload(context: RegistryContext): Promise<Response> 
   const repository = repositoryNameOf(context);
   const session = await openSession(env, repository, sealedId(context));
   expectDone(await env.UPLOAD_SESSION.getByName(session.id).cancel(session));
+  await rememberReached(session.id);
   return new Response(null, { status: 204 });
 }
 
@@ -126,6 +128,13 @@ async function push(
   // A client that goes away after its last byte still gets its blob claimed and linked.
   context.executionCtx.waitUntil(pushing.catch(() => undefined));
   await pushing;
+}
+
+/** A session that no object knows expires by its seal. */
+function refuseExpired({ var: { configuration } }: RegistryContext, session: OpenedSession): void {
+  if (Date.now() > session.startedAtMs + configuration.uploadTimeoutMs) {
+    throw new RegistryError("BLOB_UPLOAD_UNKNOWN", "it expired");
+  }
 }
 
 async function pushOrTellOffset(

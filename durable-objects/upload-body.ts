@@ -1,0 +1,49 @@
+import type { ChunkRange } from "../schemas/range.ts";
+import { partBuffers } from "./part-buffers.ts";
+import { partBytesFor, type PartWriter } from "./part-writer.ts";
+import type { LockHolder } from "./upload-lock.ts";
+import type { UploadState } from "./upload-state.ts";
+
+/** A request's body with what its headers say of it. */
+export interface UploadBody {
+  readonly stream: ReadableStream<Uint8Array>;
+  /** Bytes by Content-Length; undefined for a stream of unknown length. */
+  readonly length: number | undefined;
+  /** By Content-Range. */
+  readonly chunk: ChunkRange | undefined;
+}
+
+/** An upload whose client is silent for so long gives its memory back when others wait for some. */
+const silentMsMax = 60_000;
+const silentCheckMs = 5000;
+
+/** The session with what its first body decides: the size of its parts, and the kind of digest. */
+export function begun(state: UploadState, body: UploadBody | undefined): UploadState {
+  if (state.offset > 0 || state.multipartId !== undefined || body === undefined) return state;
+  const chunked = body.chunk !== undefined;
+  return { ...state, chunked, partBytes: partBytesFor(chunked ? undefined : body.length) };
+}
+
+/** Has a writer read a body; answers its bytes, or undefined if its reader had to give up. */
+export async function readBody(
+  { stream, length, chunk }: UploadBody,
+  writer: PartWriter,
+  holder: LockHolder,
+): Promise<number | undefined> {
+  const reader = stream.getReader({ mode: "byob" });
+  holder.beginReading(() => {
+    void reader.cancel().catch(() => undefined);
+    reader.releaseLock();
+  });
+  const watch = setInterval(() => {
+    if (partBuffers.isWanted && holder.isSilentFor(silentMsMax)) holder.giveUp();
+  }, silentCheckMs);
+  try {
+    const bytes = await writer.read(reader, chunk?.length ?? length, holder);
+    return holder.givenUp ? undefined : bytes;
+  } finally {
+    clearInterval(watch);
+    // What is left of a body that was refused midway is drained by who answers.
+    reader.releaseLock();
+  }
+}
