@@ -24,7 +24,7 @@ export interface Holder {
  * links live for 60 s), so that a reader who has one still finds the bytes or asks again.
  */
 const garbageMs = 180_000;
-/** An object that nobody claimed is deleted eight days after it was written. */
+/** An object that nobody claimed by then may be deleted: it is not claimed any more. */
 const keyAgeMsMax = 7 * 24 * 60 * 60 * 1000;
 const garbageRetryMs = 30_000;
 /** R2 deletes at most 1,000 keys a call. */

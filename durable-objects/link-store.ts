@@ -14,7 +14,7 @@ export interface ClaimedBlob extends Link {
   readonly token: HolderToken;
 }
 
-/** A holder whose link never came is asked for after an hour: a link has to come before. */
+/** A holder whose link did not come within the hour may be dropped: a link has to come before. */
 const tokenAgeMsMax = 50 * 60 * 1000;
 
 /**

@@ -12,8 +12,8 @@ import {
   type Referrer,
   type StoredManifest,
 } from "./manifest-store.ts";
-import { ReplicaOutbox } from "./replica-outbox.ts";
-import { ReplicaSender, type ReplicaKind } from "./replica-sender.ts";
+import { Outbox } from "./outbox.ts";
+import { OutboxSender, type OutboxKind } from "./outbox-sender.ts";
 import { Tables } from "./tables.ts";
 import { Tasks } from "./tasks.ts";
 
@@ -34,7 +34,7 @@ const namedMax = 5;
 const tables = [
   ...ManifestStore.tables,
   ...LinkStore.tables,
-  ReplicaOutbox.table,
+  Outbox.table,
   Tasks.table,
   "CREATE TABLE IF NOT EXISTS identity (name TEXT NOT NULL, catalog_version INTEGER NOT NULL)",
 ];
@@ -47,7 +47,7 @@ export class Repository extends DurableObject<Env> {
   readonly #tables: Tables;
   readonly #manifests: ManifestStore;
   readonly #links: LinkStore;
-  readonly #outbox: ReplicaOutbox<ReplicaKind>;
+  readonly #outbox: Outbox<OutboxKind>;
   readonly #tasks: Tasks<"replicas">;
   readonly #validateReferences: boolean;
 
@@ -58,7 +58,7 @@ export class Repository extends DurableObject<Env> {
     this.#tables = new Tables(ctx.storage, tables);
     this.#manifests = new ManifestStore(sql);
     this.#links = new LinkStore(sql, collectGraceMs);
-    this.#outbox = new ReplicaOutbox(sql);
+    this.#outbox = new Outbox(sql);
     this.#tasks = new Tasks(ctx.storage, this.#tables);
     this.#validateReferences = validateReferences;
   }
@@ -182,7 +182,7 @@ export class Repository extends DurableObject<Env> {
   override async alarm(): Promise<void> {
     await this.#tasks.run(Date.now(), replicaRetryMs, async () => {
       const identity = this.#identity();
-      const sender = new ReplicaSender(this.env, identity, this.#manifests);
+      const sender = new OutboxSender(this.env, identity, this.#manifests);
       const isLeft = await this.#outbox.flush((dirty) => sender.send(dirty));
       if (isLeft) this.#tasks.schedule("replicas", Date.now() + replicaRetryMs);
     });
@@ -221,7 +221,7 @@ export class Repository extends DurableObject<Env> {
   }
 
   /** Has somebody told of a change, soon. */
-  #tell(kind: ReplicaKind, key: string): void {
+  #tell(kind: OutboxKind, key: string): void {
     this.#outbox.add(kind, key);
     this.#tasks.schedule("replicas", Date.now() + replicaDelayMs);
   }

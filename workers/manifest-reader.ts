@@ -1,5 +1,6 @@
 import type { Link } from "../durable-objects/link-store.ts";
-import type { ManifestReplica } from "../durable-objects/replica-sender.ts";
+import type { FoundManifest } from "../durable-objects/repository.ts";
+import type { ManifestReplica } from "../durable-objects/outbox-sender.ts";
 import type { Digest } from "../schemas/digest.ts";
 import { expectDone } from "../schemas/outcome.ts";
 import type { Reference, RepositoryName } from "../schemas/reference.ts";
@@ -8,12 +9,7 @@ import type { RegistryContext } from "./context.ts";
 import { LinkCache } from "./link-cache.ts";
 
 /** A manifest that is answered. Bytes only where they were asked for. */
-export interface ReadManifest {
-  readonly digest: Digest;
-  readonly mediaType: string;
-  readonly size: number;
-  readonly bytes: Uint8Array | undefined;
-}
+type ReadManifest = Omit<FoundManifest, "links">;
 
 /** KV's smallest: what was deleted elsewhere is served no longer than this and a link's 60 s. */
 const replicaCacheSeconds = 30;

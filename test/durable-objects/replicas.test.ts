@@ -2,7 +2,7 @@ import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import type { Link } from "../../durable-objects/link-store.ts";
-import type { ManifestReplica } from "../../durable-objects/replica-sender.ts";
+import type { ManifestReplica } from "../../durable-objects/outbox-sender.ts";
 import type { RepositoryName } from "../../schemas/reference.ts";
 import { catalogName } from "../../schemas/storage-keys.ts";
 import {

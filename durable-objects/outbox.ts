@@ -15,7 +15,7 @@ const sendAtOnceMax = 6;
  * moves quickly is sent once. Only alarms send, and a second after a key became dirty: KV takes one
  * write per second and key.
  */
-export class ReplicaOutbox<Kind extends string> {
+export class Outbox<Kind extends string> {
   readonly #sql: SqlStorage;
 
   constructor(sql: SqlStorage) {
@@ -33,7 +33,10 @@ export class ReplicaOutbox<Kind extends string> {
     );
   }
 
-  /** Sends what is dirty; answers whether something is left for later, failed or not yet tried. */
+  /**
+   * Sends what is dirty, at most 300 rows; answers whether something is left for later, failed or
+   * not yet tried.
+   */
   async flush(send: (dirty: Dirty<Kind>) => Promise<void>): Promise<boolean> {
     const rows = this.#sql
       .exec<{ kind: Kind; key: string; version: number }>("SELECT * FROM outbox LIMIT ?", sendMax)

@@ -9,10 +9,10 @@ import {
 } from "../schemas/storage-keys.ts";
 import type { Link } from "./link-store.ts";
 import type { ManifestStore, StoredManifest } from "./manifest-store.ts";
-import type { Dirty } from "./replica-outbox.ts";
+import type { Dirty } from "./outbox.ts";
 
 /** Whom a repository tells what: KV a manifest or tag, BlobIndex a drop, Catalog its presence. */
-export type ReplicaKind = "manifest" | "tag" | "drop" | "catalog";
+export type OutboxKind = "manifest" | "tag" | "drop" | "catalog";
 
 /** The metadata of a manifest in KV; its value is the manifest's bytes and then Link[] as JSON. */
 export interface ManifestReplica {
@@ -22,7 +22,7 @@ export interface ManifestReplica {
 }
 
 /** Sends what is dirty in a repository: always the truth of the moment in which it is sent. */
-export class ReplicaSender {
+export class OutboxSender {
   readonly #env: Env;
   readonly #name: RepositoryName;
   readonly #catalogVersion: number;
@@ -40,7 +40,7 @@ export class ReplicaSender {
   }
 
   /** @throws what the store throws: the row then stays dirty. */
-  async send({ kind, key }: Dirty<ReplicaKind>): Promise<void> {
+  async send({ kind, key }: Dirty<OutboxKind>): Promise<void> {
     switch (kind) {
       case "manifest":
         return this.#sendManifest(key as Digest);
