@@ -6,7 +6,7 @@ const drainStallMsMax = 5000;
 /**
  * Reads and forgets a body that will not be used, so that the client gets to read the answer
  * (containerd up to 1.6 and BuildKit up to 0.12 hang when answered before their body is read). At
- * most `bytesMax` bytes, and until it stalls for 5 s: what comes then is cut.
+ * most `bytesMax` bytes, and until it stalls for 5 to 10 s: what comes then is cut.
  */
 export async function drain(
   body: ReadableStream<Uint8Array> | null,

@@ -4,6 +4,7 @@ import {
   indexOf,
   newRepository,
   ociIndex,
+  pushBlob,
   putManifest,
   refusal,
   send,
@@ -72,5 +73,55 @@ describe("a manifest that is none", () => {
   ])("pushed by a digest %s is 400", async (_case, digest) => {
     const put = await putManifest(newRepository(), digest, indexOf(), ociIndex);
     expect(await refusal(put)).toEqual([400, "DIGEST_INVALID"]);
+  });
+});
+
+/** A manifest over one blob that is there, which it may name again and again. */
+async function putChanged(change: (blob: Record<string, unknown>) => Record<string, unknown>) {
+  const repository = newRepository();
+  const blob = { digest: await pushBlob(repository, "{}"), size: 2 };
+  const manifest = JSON.parse(imageManifest(blob, [])) as Record<string, unknown>;
+  const more = change({ mediaType: "application/x", ...blob });
+  return putManifest(repository, "latest", JSON.stringify({ ...manifest, ...more }));
+}
+
+const mediaType = (characters: number) => "application/".padEnd(characters, "x");
+
+const descriptors = (layers: number, blobs: number) => (blob: Record<string, unknown>) => ({
+  layers: Array.from({ length: layers }, () => blob),
+  blobs: Array.from({ length: blobs }, () => blob),
+});
+
+describe("what is bounded in a manifest", () => {
+  describe.each<[string, (blob: Record<string, unknown>, text: string) => Record<string, unknown>]>(
+    [
+      ["an artifactType", (_blob, artifactType) => ({ artifactType })],
+      ["a config's media type", (blob, text) => ({ config: { ...blob, mediaType: text } })],
+      ["a layer's media type", (blob, text) => ({ layers: [{ ...blob, mediaType: text }] })],
+      ["a blob's media type", (blob, text) => ({ blobs: [{ ...blob, mediaType: text }] })],
+      ["a subject's media type", (blob, text) => ({ subject: { ...blob, mediaType: text } })],
+    ],
+  )("%s", (_case, change) => {
+    test("of 255 characters is 201", async () => {
+      expect((await putChanged((blob) => change(blob, mediaType(255)))).status).toBe(201);
+    });
+
+    test("of 256 characters is 400", async () => {
+      const answer = await putChanged((blob) => change(blob, mediaType(256)));
+      expect(await refusal(answer)).toEqual([400, "MANIFEST_INVALID"]);
+    });
+  });
+
+  test("10,000 descriptors, the config among them, are 201", async () => {
+    expect((await putChanged(descriptors(5000, 4999))).status).toBe(201);
+  });
+
+  test.each([
+    ["layers and blobs", 5000, 5000],
+    ["layers", 10_000, 0],
+    ["blobs", 0, 10_000],
+  ])("10,001 descriptors, of a config and %s, are 400", async (_case, layers, blobs) => {
+    const answer = await putChanged(descriptors(layers, blobs));
+    expect(await refusal(answer)).toEqual([400, "MANIFEST_INVALID"]);
   });
 });

@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { NoBuffer, PartBuffers, partBuffers } from "../../durable-objects/part-buffers.ts";
-import { randomBytes, send, startUpload } from "../client.ts";
+import { digestOf, randomBytes, send, startUpload } from "../client.ts";
 import { newRepository } from "./names.ts";
-import { mebibyte } from "./upload.ts";
+import { openBody } from "./open-body.ts";
+import { close, mebibyte, streamed } from "./upload.ts";
 
 afterEach(() => {
   vi.useRealTimers();
@@ -77,6 +78,35 @@ describe("uploads of one isolate", () => {
     controller.abort();
     expect((await settled).map(({ status }) => status)).toEqual(answers.map(() => "rejected"));
     await vi.waitFor(() => expect(partBuffers.bufferedBytes).toBe(0), { timeout: 10_000 });
+  });
+});
+
+describe("an upload takes as much memory as it needs", () => {
+  test.each([
+    ["a PATCH of 1,000 bytes", 0, 1000, 1001],
+    ["a PATCH of 1,000 bytes behind 5,000", 5000, 1000, 6001],
+    ["a PATCH of more than a part", 0, 9 * mebibyte, 8 * mebibyte],
+    ["a PATCH that goes over the end of a part", 8 * mebibyte - 100, 1000, 8 * mebibyte],
+  ])("%s", async (_case, before, length, expected) => {
+    const location = await startUpload(newRepository());
+    if (before > 0) await streamed(location, randomBytes(before));
+    const open = openBody(randomBytes(length));
+    const answer = send("PATCH", location, { body: open.body, headers: open.headers });
+    await open.send(10);
+    await vi.waitFor(() => expect(partBuffers.bufferedBytes).toBe(expected), { timeout: 5000 });
+    await open.end();
+    expect((await answer).status).toBe(202);
+    expect(partBuffers.bufferedBytes).toBe(0);
+  });
+
+  test("a PUT without a body, as much as its tail", async () => {
+    const bytes = randomBytes(8 * mebibyte + 1000);
+    const location = await startUpload(newRepository());
+    await streamed(location, bytes);
+    const reserve = vi.spyOn(partBuffers, "reserve");
+    expect((await close(location, digestOf(bytes))).status).toBe(201);
+    expect(reserve.mock.calls).toEqual([[1001]]);
+    expect(partBuffers.bufferedBytes).toBe(0);
   });
 });
 

@@ -1,8 +1,13 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { expect, test, vi } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { Tables } from "../../durable-objects/tables.ts";
 import { Tasks } from "../../durable-objects/tasks.ts";
+import { advance, hourMs, minuteMs, secondMs } from "./clock.ts";
+
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 const inAnHour = () => Date.now() + 3_600_000;
 const retryMs = 5000;
@@ -32,6 +37,46 @@ test("the alarm stands at the earliest task and is only moved earlier", () =>
     tasks.schedule("b", due + 9000);
     tasks.schedule("a", due + 9000);
     expect(await storage.getAlarm()).toBe(due - 1000);
+  }));
+
+test.each([
+  ["a second", secondMs],
+  ["four minutes", 4 * minuteMs],
+])("an alarm that is overdue for %s is not put off", (_case, overdueMs) =>
+  withTasks(async (tasks, storage) => {
+    const due = inAnHour();
+    tasks.schedule("a", due);
+    advance(hourMs + overdueMs);
+    tasks.schedule("b", Date.now());
+    tasks.schedule("b", Date.now() + minuteMs);
+    tasks.schedule("a", Date.now() + minuteMs);
+    expect(await storage.getAlarm()).toBe(due);
+  }),
+);
+
+test("an alarm that is overdue for more than five minutes is set anew, to now", () =>
+  withTasks(async (tasks, storage) => {
+    tasks.schedule("a", inAnHour());
+    advance(hourMs + 5 * minuteMs + secondMs);
+    const beforeMs = Date.now();
+    tasks.schedule("b", Date.now() + minuteMs);
+    const alarm = await storage.getAlarm();
+    expect(alarm).toBeGreaterThanOrEqual(beforeMs);
+    expect(alarm).toBeLessThanOrEqual(Date.now());
+  }));
+
+test("an overdue task that is running sets no alarm anew", () =>
+  withTasks(async (tasks, storage) => {
+    tasks.schedule("a", inAnHour());
+    advance(hourMs + 6 * minuteMs);
+    const setAlarm = vi.spyOn(storage, "setAlarm");
+    await tasks.run(Date.now(), retryMs, () => {
+      tasks.schedule("b", Date.now() + hourMs);
+      return Promise.resolve();
+    });
+    const [[alarm] = []] = setAlarm.mock.calls;
+    expect(Number(alarm)).toBeGreaterThan(Date.now() + 59 * minuteMs);
+    setAlarm.mockRestore();
   }));
 
 test("what is due runs once, the rest stays with its time", () =>

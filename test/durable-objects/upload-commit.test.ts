@@ -1,10 +1,11 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
+import { blobIndexName } from "../../schemas/storage-keys.ts";
 import { digestOf, pushBlob, randomBytes, send } from "../client.ts";
 import { advance, secondMs } from "./clock.ts";
 import { commitSteps, type IndexStub, type RepositoryStub, silence } from "./commit-steps.ts";
-import { newRepository } from "./names.ts";
+import { digestFor, newRepository } from "./names.ts";
 import { restart } from "./restart.ts";
 import { storedSizes } from "./stored-objects.ts";
 import {
@@ -28,7 +29,7 @@ const size = 8 * mebibyte + 1000;
 async function cutOff(cut: () => () => Promise<void>) {
   const repository = newRepository();
   const bytes = randomBytes(size);
-  const digest = digestOf(bytes);
+  const digest = digestFor(bytes);
   const location = await start(repository);
   await streamed(location, bytes);
   const reached = cut();
@@ -72,6 +73,34 @@ describe("a commit whose object is aborted", () => {
     await runInDurableObject(uploadSession(location), (session) => session.alarm());
     await expectReadable(repository, digest, bytes);
   });
+});
+
+test("a PUT that meets the alarm's own commit is answered with its outcome", async () => {
+  const step = commitSteps.find(({ name }) => name === "before the claim");
+  if (step === undefined) throw new Error("no such step");
+  const { repository, bytes, digest, location } = await cutOff(step.cut);
+  advance(31 * secondMs);
+  const gate = { open: false };
+  const getByName = env.BLOB_INDEX.getByName.bind(env.BLOB_INDEX);
+  const claim = vi.fn(async (...input: Parameters<IndexStub["claim"]>) => {
+    while (!gate.open) {
+      // oxlint-disable-next-line no-await-in-loop
+      await scheduler.wait(20);
+    }
+    return getByName(blobIndexName(digest)).claim(...input);
+  });
+  vi.spyOn(env.BLOB_INDEX, "getByName").mockReturnValue({ claim } as unknown as IndexStub);
+  const alarm = runDurableObjectAlarm(uploadSession(location));
+  await vi.waitFor(() => expect(claim).toHaveBeenCalledTimes(1), { timeout: 10_000 });
+  const answers = [close(location, digest), close(location, digest)];
+  await scheduler.wait(200);
+  gate.open = true;
+  expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([201, 201]);
+  expect(await alarm).toBe(true);
+  expect(claim).toHaveBeenCalledTimes(1);
+  vi.restoreAllMocks();
+  await expectReadable(repository, digest, bytes);
+  expect(await storedSizes(repository)).toEqual([size]);
 });
 
 test("a commit that is cut off while it reads the bytes again is gone on with by the same PUT", async () => {

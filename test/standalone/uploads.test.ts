@@ -60,6 +60,11 @@ async function stall(head: string, body: Uint8Array): Promise<Socket> {
   return socket;
 }
 
+async function statusLine(socket: Socket): Promise<string> {
+  const [answer] = (await once(socket, "data")) as [Buffer];
+  return answer.toString("latin1").split("\r\n", 1).join("");
+}
+
 async function range(location: string): Promise<string | null> {
   return (await fetch(url + location)).headers.get("Range");
 }
@@ -135,5 +140,27 @@ test(
     socket.destroy();
     const got = await fetch(`${url}/v2/silent/put/blobs/${digestOf(bytes)}`);
     expect(digestOf(await got.bytes())).toBe(digestOf(bytes));
+  },
+);
+
+test(
+  "a PATCH that announces more than any blob has is 413, and others go on meanwhile",
+  { timeout: 60_000 },
+  async () => {
+    const bytes = randomBytes(9 * mebibyte);
+    const other = await startUpload("too/long");
+    const head = `PATCH ${other} HTTP/1.1\r\nContent-Length: ${bytes.length}`;
+    const goesOn = await stall(head, bytes.subarray(0, mebibyte));
+    const location = await startUpload("too/long");
+    const tooLong = `PATCH ${location} HTTP/1.1\r\nContent-Length: 10000000000000`;
+    const socket = await stall(tooLong, randomBytes(10));
+    const answer = statusLine(socket);
+    goesOn.write(bytes.subarray(mebibyte));
+    expect(await statusLine(goesOn)).toMatch(/^HTTP\/1\.1 202 /);
+    expect(await answer).toMatch(/^HTTP\/1\.1 413 /);
+    const put = await fetch(`${url}${other}?digest=${digestOf(bytes)}`, { method: "PUT" });
+    expect(put.status).toBe(201);
+    expect(await range(location)).toBe("0--1");
+    for (const each of [socket, goesOn]) each.destroy();
   },
 );
