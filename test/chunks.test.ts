@@ -140,6 +140,8 @@ describe("a chunk that says it wrong", () => {
         status,
         status === 416 ? "RANGE_INVALID" : "SIZE_INVALID",
       ]);
+      expect(refused.headers.get("Range")).toBe(status === 416 ? "0--1" : null);
+      expect(refused.headers.get("Location")).toMatch(/^\/v2\/team\/[^?]+$/);
     }
     expect(await rangeOf(location)).toBe("0--1");
   });

@@ -7,6 +7,8 @@ import { catalogName } from "../schemas/storage-keys.ts";
 
 /** A session whose seal was found unbroken. */
 export interface OpenedSession extends SealedSession {
+  /** Its id as the client knows it, the last segment of a Location. */
+  readonly sealed: string;
   /** The name of its UploadSession. */
   readonly id: string;
   /** False: no PATCH was answered with this Location, so a whole blob may come. */
@@ -69,8 +71,7 @@ export async function sealNewSession(
 /** The id of the same session in the Location of a PATCH; the former one goes on to serve. */
 export async function sealAppended(
   env: Env,
-  repository: RepositoryName,
-  sealed: string,
+  { repository, sealed }: OpenedSession,
 ): Promise<string> {
   const payload = Buffer.from(sealed, "base64url").subarray(0, payloadBytes);
   payload[payloadBytes - 1] = (payload[payloadBytes - 1] ?? 0) | appendedFlag;
@@ -97,6 +98,7 @@ export async function openSession(
   }
   const flags = payload[payloadBytes - 1] ?? 0;
   return {
+    sealed,
     id: payload.toString("base64url", 0, randomBytes),
     repository,
     startedAtMs: payload.readUIntBE(randomBytes, timeBytes),

@@ -44,21 +44,19 @@ export async function startUpload(context: RegistryContext): Promise<Response> {
 
 /** end-5: appends to a session a stream, or a chunk that says where it belongs. */
 export async function appendUpload(context: RegistryContext): Promise<Response> {
-  const { env, req } = context;
-  const repository = repositoryNameOf(context);
-  const sealed = sealedId(context);
-  const session = await openSession(env, repository, sealed);
-  const body = uploadBody(req.raw) ?? emptyBody();
+  const { env } = context;
+  const session = await sessionOf(context);
+  const body = (await uploadBody(context, session)) ?? emptyBody();
   const [answer] = await Promise.all([
     env.UPLOAD_SESSION.getByName(session.id).append(session, body),
     session.appended ? undefined : rememberReached(session.id),
   ]);
-  const { offset } = expectDone(located(answer, repository, sealed));
-  const next = await sealAppended(env, repository, sealed);
+  const { offset } = expectDone(located(answer, session));
+  const next = await sealAppended(env, session);
   return new Response(null, {
     status: 202,
     headers: {
-      ...sessionHeaders(repository, next),
+      ...sessionHeaders(session.repository, next),
       // Docker fails on "0--1", and takes an empty layer's range for its size less one.
       Range: offset === 0 ? "0-0" : uploadRange(offset),
     },
@@ -74,9 +72,9 @@ export async function appendUpload(context: RegistryContext): Promise<Response> 
  * not have the digest, and the client is told where the session stands.
  */
 export async function commitUpload(context: RegistryContext): Promise<Response> {
-  const { env, req } = context;
-  const repository = repositoryNameOf(context);
-  const session = await openSession(env, repository, sealedId(context));
+  const { req } = context;
+  const session = await sessionOf(context);
+  const { repository } = session;
   const digestText = req.query("digest");
   if (digestText === undefined) {
     throw new RegistryError("DIGEST_INVALID", "the query has no digest=<algorithm>:<hex>");
@@ -97,9 +95,8 @@ export async function commitUpload(context: RegistryContext): Promise<Response> 
 /** end-13: how many bytes a session has. */
 export async function uploadStatus(context: RegistryContext): Promise<Response> {
   const { env } = context;
-  const repository = repositoryNameOf(context);
-  const sealed = sealedId(context);
-  const session = await openSession(env, repository, sealed);
+  const session = await sessionOf(context);
+  const { repository, sealed } = session;
   const { offset } = expectDone(await env.UPLOAD_SESSION.getByName(session.id).status(session));
   return new Response(null, {
     status: 204,
@@ -110,8 +107,7 @@ export async function uploadStatus(context: RegistryContext): Promise<Response> 
 /** end-14: ends a session and forgets its bytes. */
 export async function cancelUpload(context: RegistryContext): Promise<Response> {
   const { env } = context;
-  const repository = repositoryNameOf(context);
-  const session = await openSession(env, repository, sealedId(context));
+  const session = await sessionOf(context);
   expectDone(await env.UPLOAD_SESSION.getByName(session.id).cancel(session));
   await rememberReached(session.id);
   return new Response(null, { status: 204 });
@@ -144,19 +140,29 @@ async function pushOrTellOffset(
   length: number,
 ): Promise<void> {
   const { env } = context;
-  const { repository } = session;
   try {
-    await push(context, repository, digest, length);
+    await push(context, session.repository, digest, length);
   } catch (error) {
     if (!(error instanceof RegistryError) || error.code !== "DIGEST_INVALID") throw error;
     const status = await env.UPLOAD_SESSION.getByName(session.id).status(session);
     if (!status.ok || status.value.offset === 0) throw error;
-    const { offset } = status.value;
-    throw new RegistryError("RANGE_INVALID", `the session has ${offset} bytes`, {
-      Range: uploadRange(offset),
-      Location: uploadPath(repository, await sealAppended(env, repository, sealedId(context))),
-    });
+    throw await outOfTurn(context, session, "the session has other bytes already");
   }
+}
+
+/** 416 with where the session stands, and the Location under which to go on. */
+async function outOfTurn(
+  context: RegistryContext,
+  session: OpenedSession,
+  what: string,
+): Promise<RegistryError> {
+  const { env } = context;
+  const { repository, id } = session;
+  const { offset } = expectDone(await env.UPLOAD_SESSION.getByName(id).status(session));
+  return new RegistryError("RANGE_INVALID", what, {
+    Range: uploadRange(offset),
+    Location: uploadPath(repository, await sealAppended(env, session)),
+  });
 }
 
 async function commit(
@@ -164,15 +170,18 @@ async function commit(
   session: OpenedSession,
   digest: Digest,
 ): Promise<void> {
-  const { env, req } = context;
-  const stub = env.UPLOAD_SESSION.getByName(session.id);
-  const answer = await stub.commit(session, digest, uploadBody(req.raw));
-  expectDone(located(answer, session.repository, sealedId(context)));
+  const body = await uploadBody(context, session);
+  const answer = await context.env.UPLOAD_SESSION.getByName(session.id).commit(
+    session,
+    digest,
+    body,
+  );
+  expectDone(located(answer, session));
 }
 
 /** A refused chunk is told where to go on (distribution spec, "Pushing a blob in chunks"). */
-function located<T>(answer: Outcome<T>, repository: RepositoryName, sealed: string): Outcome<T> {
-  if (answer.ok || sealed === "") return answer;
+function located<T>(answer: Outcome<T>, { repository, sealed }: OpenedSession): Outcome<T> {
+  if (answer.ok) return answer;
   const Location = uploadPath(repository, sealed);
   return { ...answer, headers: { ...answer.headers, Location } };
 }
@@ -215,8 +224,10 @@ function sessionHeaders(repository: RepositoryName, sealed: string): Record<stri
   };
 }
 
-function sealedId(context: RegistryContext): string {
-  return context.req.param("session") ?? "";
+/** The session that the path names. @throws RegistryError NAME_INVALID, BLOB_UPLOAD_UNKNOWN */
+async function sessionOf(context: RegistryContext): Promise<OpenedSession> {
+  const sealed = context.req.param("session") ?? "";
+  return openSession(context.env, repositoryNameOf(context), sealed);
 }
 
 /** Content-Length in bytes; undefined for a stream (chunked, or HTTP/2 without the header). */
@@ -226,14 +237,18 @@ function contentLength({ headers }: Request): number | undefined {
 }
 
 /** @throws RegistryError RANGE_INVALID for a Content-Range that is none */
-function uploadBody(request: Request): UploadBody | undefined {
-  if (request.body === null) return undefined;
-  const range = request.headers.get("Content-Range");
+async function uploadBody(
+  context: RegistryContext,
+  session: OpenedSession,
+): Promise<UploadBody | undefined> {
+  const { body, headers } = context.req.raw;
+  if (body === null) return undefined;
+  const range = headers.get("Content-Range");
   const chunk = range === null ? undefined : parseChunkRange(range);
   if (range !== null && chunk === undefined) {
-    throw new RegistryError("RANGE_INVALID", `Content-Range "${range.slice(0, 100)}"`);
+    throw await outOfTurn(context, session, `Content-Range "${range.slice(0, 100)}"`);
   }
-  return { stream: request.body, length: contentLength(request), chunk };
+  return { stream: body, length: contentLength(context.req.raw), chunk };
 }
 
 function emptyBody(): UploadBody {
