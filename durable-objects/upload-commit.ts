@@ -1,5 +1,4 @@
-import { createHash } from "node:crypto";
-import { algorithmOf, type Digest, digestOf } from "../schemas/digest.ts";
+import { algorithmOf, type Digest } from "../schemas/digest.ts";
 import { type Outcome, refuse } from "../schemas/outcome.ts";
 import {
   blobIndexName,
@@ -9,6 +8,7 @@ import {
   tokenTimeMs,
 } from "../schemas/storage-keys.ts";
 import { digestOfBody } from "../streams/body-digest.ts";
+import { digestOfBytes } from "../streams/hash.ts";
 import type { StoredBlob } from "./blob-index.ts";
 import type { PartWriter } from "./part-writer.ts";
 import type { SessionStore } from "./session-store.ts";
@@ -79,8 +79,7 @@ export class UploadCommit {
 
   /** A blob smaller than a part: one put, under a key that is new each time it is tried. */
   async #closeTail(state: UploadState, tail: Uint8Array, digest: Digest) {
-    const algorithm = algorithmOf(digest);
-    if (digestOf(algorithm, createHash(algorithm).update(tail).digest()) !== digest) {
+    if (digestOfBytes(tail, algorithmOf(digest)) !== digest) {
       return wrongDigest(digest);
     }
     const key = newBlobKey(Date.now(), crypto.randomUUID());

@@ -1,13 +1,13 @@
-/** A digest that parseDigest has accepted: `sha256:` and 64, or `sha512:` and 128 lower-case hex digits. */
+/** A digest that parseDigest has accepted: `sha256:` or `blake3:` and 64, or `sha512:` and 128 lower-case hex digits. */
 export type Digest = string & { readonly __brand: "Digest" };
 
-export type DigestAlgorithm = "sha256" | "sha512";
+export type DigestAlgorithm = "sha256" | "sha512" | "blake3";
 
-const hexDigits: Record<DigestAlgorithm, number> = { sha256: 64, sha512: 128 };
+const hexDigits: Record<DigestAlgorithm, number> = { sha256: 64, sha512: 128, blake3: 64 };
 
 /** The algorithm of this name, or undefined (OCI image spec, descriptor.md: registered algorithms). */
 export function parseDigestAlgorithm(text: string): DigestAlgorithm | undefined {
-  return text === "sha256" || text === "sha512" ? text : undefined;
+  return Object.hasOwn(hexDigits, text) ? (text as DigestAlgorithm) : undefined;
 }
 
 /** The digest that the text is, or undefined. Upper-case hex is not a digest (descriptor.md). */
@@ -27,7 +27,7 @@ export function digestOf(algorithm: DigestAlgorithm, hash: Uint8Array): Digest {
 }
 
 export function algorithmOf(digest: Digest): DigestAlgorithm {
-  return digest.startsWith("sha512:") ? "sha512" : "sha256";
+  return digest.slice(0, digest.indexOf(":")) as DigestAlgorithm;
 }
 
 /** The hex digits, without the algorithm. */

@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
 import { type Digest, type DigestAlgorithm, digestOf } from "../schemas/digest.ts";
+import { beginHash } from "./hash.ts";
 
 /** Large reads into one buffer: the default reader's 4 KiB each cost more than the hash. */
 const readBytes = 1024 * 1024;
@@ -9,7 +9,7 @@ export async function digestOfBody(
   body: ReadableStream<Uint8Array> | null,
   algorithm: DigestAlgorithm,
 ): Promise<Digest> {
-  const hash = createHash(algorithm);
+  const hash = beginHash(algorithm);
   const reader = body?.getReader({ mode: "byob" });
   let buffer = new Uint8Array(readBytes);
   for (let isDone = reader === undefined; !isDone;) {

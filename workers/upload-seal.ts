@@ -19,8 +19,9 @@ const randomBytes = 16;
 const timeBytes = 6;
 const macBytes = 16;
 const payloadBytes = randomBytes + timeBytes + 1;
-const sha512Flag = 1;
 const appendedFlag = 2;
+/** Bits of the algorithm beside appendedFlag. */
+const algorithmFlags: Record<DigestAlgorithm, number> = { sha256: 0, sha512: 1, blake3: 4 };
 
 let sealingKey: CryptoKey | undefined;
 
@@ -64,7 +65,7 @@ export async function sealNewSession(
   const payload = Buffer.alloc(payloadBytes);
   crypto.getRandomValues(payload.subarray(0, randomBytes));
   payload.writeUIntBE(Date.now(), randomBytes, timeBytes);
-  payload[payloadBytes - 1] = algorithm === "sha512" ? sha512Flag : 0;
+  payload[payloadBytes - 1] = algorithmFlags[algorithm];
   return seal(env, repository, payload);
 }
 
@@ -102,7 +103,13 @@ export async function openSession(
     id: payload.toString("base64url", 0, randomBytes),
     repository,
     startedAtMs: payload.readUIntBE(randomBytes, timeBytes),
-    algorithm: (flags & sha512Flag) === 0 ? "sha256" : "sha512",
+    algorithm: algorithmIn(flags),
     appended: (flags & appendedFlag) !== 0,
   };
+}
+
+function algorithmIn(flags: number): DigestAlgorithm {
+  const { sha512, blake3 } = algorithmFlags;
+  if ((flags & sha512) !== 0) return "sha512";
+  return (flags & blake3) === 0 ? "sha256" : "blake3";
 }

@@ -1,5 +1,5 @@
 import type { StoredBlob } from "../durable-objects/blob-index.ts";
-import { algorithmOf, type Digest, hexOf } from "../schemas/digest.ts";
+import { algorithmOf, type Digest, type DigestAlgorithm, hexOf } from "../schemas/digest.ts";
 import { RegistryError } from "../schemas/errors.ts";
 import { expectDone } from "../schemas/outcome.ts";
 import type { RepositoryName } from "../schemas/reference.ts";
@@ -14,7 +14,9 @@ import { digestOfBody } from "../streams/body-digest.ts";
 import { freshToken, linkHeldBlob } from "./held-blob.ts";
 
 /** R2 takes at most 4.995 GiB in one put; longer blobs go through an upload session. */
-export const wholeBlobBytesMax = 4.99 * 1024 ** 3;
+const wholeBlobBytesMax = 4.99 * 1024 ** 3;
+/** The digests that R2 verifies. */
+const verifiedAlgorithms: ReadonlySet<DigestAlgorithm> = new Set(["sha256", "sha512"]);
 
 /** R2's error for a body that does not have the digest that was asked for. */
 const checksumMismatch = /\(10037\)/;
@@ -29,6 +31,15 @@ export interface WholeBlob {
   readonly bytes: ReadableStream<Uint8Array> | null;
   /** In bytes, by Content-Length. */
   readonly length: number;
+}
+
+/** True if a blob of so many bytes can go to R2 in one put that verifies its digest. */
+export function isStorableWhole(digest: Digest, length: number | undefined): length is number {
+  return (
+    length !== undefined &&
+    length <= wholeBlobBytesMax &&
+    verifiedAlgorithms.has(algorithmOf(digest))
+  );
 }
 
 /**
