@@ -1,4 +1,4 @@
-import type { ChunkRange } from "../schemas/range.ts";
+import type { ByteRange } from "../schemas/range.ts";
 import { partBuffers } from "./part-buffers.ts";
 import { partBytesFor, type PartWriter } from "./part-writer.ts";
 import type { LockHolder } from "./upload-lock.ts";
@@ -10,7 +10,7 @@ export interface UploadBody {
   /** Bytes by Content-Length; undefined for a stream of unknown length. */
   readonly length: number | undefined;
   /** By Content-Range. */
-  readonly chunk: ChunkRange | undefined;
+  readonly chunk: ByteRange | undefined;
 }
 
 /** An upload whose client is silent for so long gives its memory back when others wait for some. */

@@ -4,6 +4,7 @@
  *
  * Codes are those of the OCI distribution spec (section "Error Codes") and, where it has none, of
  * Docker's Registry HTTP API V2 (PAGINATION_NUMBER_INVALID, RANGE_INVALID, UNAVAILABLE, UNKNOWN).
+ * PRECONDITION_FAILED is our own: neither knows conditional requests.
  * Clients act on them: docker retries UNKNOWN five times and never UNSUPPORTED, containers/image
  * converts the manifest on MANIFEST_INVALID, crane retries BLOB_UPLOAD_INVALID.
  */
@@ -37,7 +38,7 @@ const errorTable = {
   DIGEST_INVALID: {
     status: 400,
     message: "provided digest did not match uploaded content",
-    advice: "send sha256:<64 hex digits> or sha512:<128 hex digits> of exactly the bytes sent",
+    advice: "send sha256:<64 hex digits>, sha512:<128> or blake3:<64> of exactly the bytes sent",
   },
   MANIFEST_BLOB_UNKNOWN: {
     status: 400,
@@ -74,6 +75,12 @@ const errorTable = {
     status: 400,
     message: "invalid number of results requested",
     advice: "send n as a whole number from 0",
+  },
+  PRECONDITION_FAILED: {
+    status: 412,
+    message: "precondition failed",
+    advice:
+      "another client was first: read the manifest again (its digest is its ETag) and decide anew",
   },
   RANGE_INVALID: {
     status: 416,

@@ -8,12 +8,24 @@ import type { Reference, RepositoryName } from "../schemas/reference.ts";
 /** What a route gets with each request. */
 export interface RegistryHono {
   Bindings: Env;
-  Variables: { configuration: Configuration };
+  Variables: {
+    configuration: Configuration;
+    /** What is wrong with the configuration. */
+    problems: readonly string[];
+  };
 }
 
 export type RegistryContext = Context<RegistryHono>;
 
 export type RouteHandler = (context: RegistryContext) => Promise<Response> | Response;
+
+/**
+ * Has the answer warn of what is accepted and will be refused one day (distribution spec,
+ * "Warnings"); podman, regctl, oras and containerd show it. `text` has no quotes or backslashes.
+ */
+export function warn(context: RegistryContext, text: string): void {
+  context.res.headers.append("Warning", `299 - "${text}: a later release will refuse it"`);
+}
 
 /** How much of a wrong value an error repeats. */
 const quotedCharactersMax = 300;

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { parseBlobRange, parseChunkRange, uploadRange } from "../../schemas/range.ts";
 
 function part(offset: number, length: number) {
-  return { kind: "part", offset, length };
+  return { kind: "part", part: { offset, length } };
 }
 
 describe("the Range of a blob", () => {
@@ -10,7 +10,7 @@ describe("the Range of a blob", () => {
   const unsatisfiable = { kind: "unsatisfiable" };
 
   test.each([
-    [null, 10, whole],
+    [undefined, 10, whole],
     ["", 10, whole],
     ["bytes=0-0", 10, part(0, 1)],
     ["bytes=0-9", 10, part(0, 10)],
@@ -40,7 +40,9 @@ describe("the Range of a blob", () => {
     ["bytes=a-b", 10, whole],
     ["bytes=1.5-2", 10, whole],
     ["bytes=0x1-0x2", 10, whole],
-    ["bytes= 1-2", 10, whole],
+    ["bytes= 1-2", 10, part(1, 2)],
+    ["BYTES=1-2", 10, part(1, 2)],
+    ["bytes=1-2=3", 10, whole],
     ["lines=1-2", 10, whole],
     ["bytes=1-2\n", 10, part(1, 2)],
     ["bytes=5368709120-5368709121", 5_368_709_130, part(5_368_709_120, 2)],

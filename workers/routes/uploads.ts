@@ -1,14 +1,20 @@
 import type { UploadBody } from "../../durable-objects/upload-body.ts";
-import { type Digest, parseDigest, parseDigestAlgorithm } from "../../schemas/digest.ts";
+import {
+  algorithmOf,
+  type Digest,
+  type DigestAlgorithm,
+  parseDigest,
+} from "../../schemas/digest.ts";
 import { RegistryError } from "../../schemas/errors.ts";
 import { expectDone, type Outcome } from "../../schemas/outcome.ts";
-import { parseChunkRange, uploadRange } from "../../schemas/range.ts";
+import { isSpecifiedChunkRange, parseChunkRange, uploadRange } from "../../schemas/range.ts";
 import { parseRepositoryName, type RepositoryName } from "../../schemas/reference.ts";
-import { digestIn, type RegistryContext, repositoryNameOf } from "../context.ts";
+import { type RegistryContext, repositoryNameOf, warn } from "../context.ts";
 import { mountBlob } from "../mount.ts";
 import { rememberReached, wasReached } from "../session-cache.ts";
+import { announcedAlgorithm, contentLength, digestOfQuery, emptyBody } from "../upload-request.ts";
 import { type OpenedSession, openSession, sealAppended, sealNewSession } from "../upload-seal.ts";
-import { pushWholeBlob, wholeBlobBytesMax } from "../whole-blob.ts";
+import { isStorableWhole, pushWholeBlob } from "../whole-blob.ts";
 
 /** R2's parts: regctl and the .NET SDK, which send chunks, then send chunks of this size. */
 const chunkBytesMin = 8 * 1024 * 1024;
@@ -25,17 +31,15 @@ export async function startUpload(context: RegistryContext): Promise<Response> {
     if (isNameable && (await mountBlob(env, repository, mount, source))) {
       return created(repository, mount);
     }
-    return accepted(context, repository, "sha256");
+    return accepted(context, repository, algorithmOf(mount));
   }
-  const algorithm = parseDigestAlgorithm(req.query("digest-algorithm") ?? "sha256") ?? "sha256";
-  const digestText = req.query("digest");
-  if (digestText === undefined) return accepted(context, repository, algorithm);
-  const digest = digestIn(digestText);
+  const digest = digestOfQuery(context);
+  if (digest === undefined) return accepted(context, repository, announcedAlgorithm(context));
   const length = contentLength(req.raw);
-  if (length !== undefined && length <= wholeBlobBytesMax) {
+  if (isStorableWhole(digest, length)) {
     await push(context, repository, digest, length);
   } else {
-    const sealed = await sealNewSession(env, repository, algorithm);
+    const sealed = await sealNewSession(env, repository, algorithmOf(digest));
     const session = await openSession(env, repository, sealed);
     await commit(context, session, digest);
   }
@@ -75,15 +79,14 @@ export async function commitUpload(context: RegistryContext): Promise<Response> 
   const { req } = context;
   const session = await sessionOf(context);
   const { repository } = session;
-  const digestText = req.query("digest");
-  if (digestText === undefined) {
+  const digest = digestOfQuery(context);
+  if (digest === undefined) {
     throw new RegistryError("DIGEST_INVALID", "the query has no digest=<algorithm>:<hex>");
   }
-  const digest = digestIn(digestText);
   const length = contentLength(req.raw);
   const mayBeWhole = !session.appended && req.header("Content-Range") === undefined;
-  const isStorable = length !== undefined && length > 0 && length <= wholeBlobBytesMax;
-  if (mayBeWhole && isStorable && !(await wasReached(session.id))) {
+  const isWhole = mayBeWhole && length !== 0 && isStorableWhole(digest, length);
+  if (isWhole && !(await wasReached(session.id))) {
     refuseExpired(context, session);
     await pushOrTellOffset(context, session, digest, length);
   } else {
@@ -189,7 +192,7 @@ function located<T>(answer: Outcome<T>, { repository, sealed }: OpenedSession): 
 async function accepted(
   { env }: RegistryContext,
   repository: RepositoryName,
-  algorithm: "sha256" | "sha512",
+  algorithm: DigestAlgorithm,
 ): Promise<Response> {
   const sealed = await sealNewSession(env, repository, algorithm);
   return new Response(null, {
@@ -230,12 +233,6 @@ async function sessionOf(context: RegistryContext): Promise<OpenedSession> {
   return openSession(context.env, repositoryNameOf(context), sealed);
 }
 
-/** Content-Length in bytes; undefined for a stream (chunked, or HTTP/2 without the header). */
-function contentLength({ headers }: Request): number | undefined {
-  const text = headers.get("Content-Length");
-  return text === null ? undefined : Number(text);
-}
-
 /** @throws RegistryError RANGE_INVALID for a Content-Range that is none */
 async function uploadBody(
   context: RegistryContext,
@@ -248,11 +245,8 @@ async function uploadBody(
   if (range !== null && chunk === undefined) {
     throw await outOfTurn(context, session, `Content-Range "${range.slice(0, 100)}"`);
   }
+  if (range !== null && !isSpecifiedChunkRange(range)) {
+    warn(context, `Content-Range is ${range}, not of the form first-last`);
+  }
   return { stream: body, length: contentLength(context.req.raw), chunk };
-}
-
-function emptyBody(): UploadBody {
-  const { readable, writable } = new FixedLengthStream(0);
-  void writable.close();
-  return { stream: readable, length: 0, chunk: undefined };
 }

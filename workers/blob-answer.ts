@@ -1,0 +1,114 @@
+import type { Link } from "../durable-objects/link-store.ts";
+import { RegistryError } from "../schemas/errors.ts";
+import { entityTag } from "../schemas/precondition.ts";
+import { type BlobRange, type ByteRange, parseBlobRange } from "../schemas/range.ts";
+import { contentHeaders, notSent } from "./conditional.ts";
+import type { RegistryContext } from "./context.ts";
+
+/** The headers of a blob, or of `length` bytes of it. */
+export function blobHeaders({ digest }: Link, length: number): Record<string, string> {
+  return {
+    ...contentHeaders(digest),
+    "Content-Type": "application/octet-stream",
+    "Content-Length": String(length),
+    "Accept-Ranges": "bytes",
+  };
+}
+
+/**
+ * A blob's bytes, or those that the Range header asks for, from R2 and untouched; undefined if R2
+ * has no such object. @throws RegistryError PRECONDITION_FAILED, RANGE_NOT_SATISFIABLE
+ */
+export async function answerBlob(
+  context: RegistryContext,
+  link: Link,
+): Promise<Response | undefined> {
+  const { env } = context;
+  const unsent = notSent(context, link.digest);
+  if (unsent !== undefined) return unsent;
+  const range = rangeOf(context, link);
+  if (range.kind === "parts") return answerParts(context, link, range.parts);
+  if (range.kind === "part") {
+    const { part } = range;
+    const object = await env.BLOBS.get(link.key, { range: part });
+    if (object === null) return undefined;
+    const headers = {
+      ...blobHeaders(link, part.length),
+      "Content-Range": contentRange(part, link),
+    };
+    return new Response(object.body, { status: 206, headers });
+  }
+  const object = await env.BLOBS.get(link.key);
+  return object === null
+    ? undefined
+    : new Response(object.body, { headers: blobHeaders(link, link.size) });
+}
+
+function rangeOf({ req }: RegistryContext, { digest, size }: Link): Exclude<BlobRange, Unmet> {
+  const condition = req.header("If-Range");
+  // A blob never changes, so a client that continues another one than this has another digest.
+  const isOther =
+    condition !== undefined && ![digest, entityTag(digest)].includes(condition.trim());
+  const range = parseBlobRange(isOther ? undefined : req.header("Range"), size);
+  if (range.kind !== "unsatisfiable") return range;
+  throw new RegistryError("RANGE_NOT_SATISFIABLE", `the blob has ${size} bytes`, {
+    "Content-Range": `bytes */${size}`,
+  });
+}
+
+type Unmet = { readonly kind: "unsatisfiable" };
+
+function contentRange({ offset, length }: ByteRange, { size }: Link): string {
+  return `bytes ${offset}-${offset + length - 1}/${size}`;
+}
+
+/** Several ranges (RFC 9110 section 14.6), read one after the other as the client takes them. */
+async function answerParts(
+  context: RegistryContext,
+  link: Link,
+  parts: readonly ByteRange[],
+): Promise<Response | undefined> {
+  const { env, executionCtx } = context;
+  const [first] = parts;
+  const head = first && (await env.BLOBS.get(link.key, { range: first }));
+  if (!head) return undefined;
+  const boundary = crypto.randomUUID();
+  const encoder = new TextEncoder();
+  const headings = parts.map((part) =>
+    encoder.encode(
+      `\r\n--${boundary}\r\nContent-Type: application/octet-stream\r\nContent-Range: ${contentRange(part, link)}\r\n\r\n`,
+    ),
+  );
+  const ending = encoder.encode(`\r\n--${boundary}--\r\n`);
+  const length =
+    parts.reduce((sum, part) => sum + part.length, ending.length) +
+    headings.reduce((sum, heading) => sum + heading.length, 0);
+  const { readable, writable } = new FixedLengthStream(length);
+  const sent = async (): Promise<void> => {
+    /* oxlint-disable no-await-in-loop */
+    for (const [at, part] of parts.entries()) {
+      const object = at === 0 ? head : await env.BLOBS.get(link.key, { range: part });
+      if (object === null) throw new Error(`${link.key} is gone`);
+      await write(writable, headings[at]);
+      await object.body.pipeTo(writable, { preventClose: true });
+    }
+    /* oxlint-enable no-await-in-loop */
+    await write(writable, ending);
+    await writable.close();
+  };
+  // The client sees a body that ends early, and asks again.
+  executionCtx.waitUntil(sent().catch((error: unknown) => writable.abort(error)));
+  return new Response(readable, {
+    status: 206,
+    headers: {
+      ...blobHeaders(link, length),
+      "Content-Type": `multipart/byteranges; boundary=${boundary}`,
+    },
+  });
+}
+
+async function write(writable: WritableStream, bytes: Uint8Array | undefined): Promise<void> {
+  const writer = writable.getWriter();
+  await writer.write(bytes);
+  writer.releaseLock();
+}

@@ -1,0 +1,37 @@
+import type { UploadBody } from "../durable-objects/upload-body.ts";
+import { type Digest, type DigestAlgorithm, parseDigestAlgorithm } from "../schemas/digest.ts";
+import { RegistryError } from "../schemas/errors.ts";
+import { digestIn, type RegistryContext } from "./context.ts";
+
+/**
+ * The digest that the query names, once or several times alike: regctl appends it to whatever
+ * Location it has. @throws RegistryError DIGEST_INVALID for one that is none, or for two
+ */
+export function digestOfQuery({ req }: RegistryContext): Digest | undefined {
+  const [first, ...more] = req.queries("digest") ?? [];
+  if (more.some((other) => other !== first)) {
+    throw new RegistryError("DIGEST_INVALID", "the query has two digests");
+  }
+  return first === undefined ? undefined : digestIn(first);
+}
+
+/** The algorithm that the session's digest will have (end-4c). @throws RegistryError DIGEST_INVALID */
+export function announcedAlgorithm({ req }: RegistryContext): DigestAlgorithm {
+  const text = req.query("digest-algorithm") ?? "sha256";
+  const algorithm = parseDigestAlgorithm(text);
+  if (algorithm !== undefined) return algorithm;
+  throw new RegistryError("DIGEST_INVALID", `digest-algorithm is "${text.slice(0, 100)}"`);
+}
+
+/** Content-Length in bytes; undefined for a stream (chunked, or HTTP/2 without the header). */
+export function contentLength({ headers }: Request): number | undefined {
+  const text = headers.get("Content-Length");
+  return text === null ? undefined : Number(text);
+}
+
+/** The body of a request that has none. */
+export function emptyBody(): UploadBody {
+  const { readable, writable } = new FixedLengthStream(0);
+  void writable.close();
+  return { stream: readable, length: 0, chunk: undefined };
+}
