@@ -3,6 +3,10 @@ import type { PageLimits } from "./pagination.ts";
 /** The variables of the environment, parsed; README has the table of them. */
 export interface Configuration {
   readonly authType: "none";
+  /** The origin that clients reach the registry at, where a Location has to name it. */
+  readonly url: string | undefined;
+  /** Origins of pages that may use the registry from a browser, or any. */
+  readonly corsOrigins: "*" | readonly string[];
   readonly uploadTimeoutMs: number;
   readonly uploadCleanupIntervalMs: number;
   /** Which reads may be answered by replicas: none, or those by digest. */
@@ -46,6 +50,31 @@ class Reader {
     return preset;
   }
 
+  /** An http or https URL without a path. */
+  origin(name: string): string | undefined {
+    const text = this.#text(name);
+    if (text === undefined) return undefined;
+    const origin = originOf(text.replace(/\/$/, ""));
+    if (origin !== undefined) return origin;
+    this.problems.push(
+      `${name} is "${text}"; allowed is a URL without a path, such as https://registry.example.com`,
+    );
+    return undefined;
+  }
+
+  /** Origins, separated by commas, or * for any. */
+  origins(name: string): "*" | readonly string[] {
+    const text = this.#text(name)?.trim() ?? "";
+    if (text === "*") return text;
+    const texts = text === "" ? [] : text.split(",").map((item) => item.trim());
+    const wrong = texts.find((item) => originOf(item) === undefined);
+    if (wrong === undefined) return texts;
+    this.problems.push(
+      `${name} has "${wrong}"; allowed is * or origins such as https://ui.example.com, separated by commas`,
+    );
+    return [];
+  }
+
   oneOf<T extends string>(name: string, preset: T | undefined, allowed: readonly T[]): T {
     const text = this.#text(name) ?? preset;
     const value = allowed.find((candidate) => candidate === text);
@@ -54,6 +83,13 @@ class Reader {
     this.problems.push(`${name} is ${state}; allowed is ${allowed.join(" or ")}`);
     return allowed[0] as T;
   }
+}
+
+/** The text if it is an origin as browsers write it (RFC 6454 section 6.2). */
+function originOf(text: string): string | undefined {
+  const url = URL.parse(text);
+  const isWeb = url?.protocol === "http:" || url?.protocol === "https:";
+  return isWeb && url.origin === text ? text : undefined;
 }
 
 /**
@@ -65,6 +101,8 @@ export function parseConfiguration(variables: Variables): Configured {
   const maxLimit = reader.wholeNumber("REGISTRY_PAGINATION_MAX_LIMIT", 1000, 1, 10_000);
   const configuration: Configuration = {
     authType: reader.oneOf("REGISTRY_AUTH_TYPE", undefined, ["none"]),
+    url: reader.origin("REGISTRY_URL"),
+    corsOrigins: reader.origins("REGISTRY_CORS_ORIGINS"),
     uploadTimeoutMs:
       1000 * reader.wholeNumber("REGISTRY_UPLOAD_TIMEOUT", 3600, 1, uploadTimeoutSecondsMax),
     uploadCleanupIntervalMs:

@@ -3,6 +3,7 @@ import { parseConfiguration } from "../schemas/configuration.ts";
 import { RegistryError } from "../schemas/errors.ts";
 import { decideAccess } from "./access/decision.ts";
 import type { RegistryHono, RouteHandler } from "./context.ts";
+import { allowOrigins } from "./cors.ts";
 import { errorResponse } from "./error-response.ts";
 import { routePath } from "./route-path.ts";
 import { base } from "./routes/base.ts";
@@ -55,9 +56,19 @@ app.use(async (context, next) => {
   context.res.headers.set("Docker-Distribution-API-Version", "registry/2.0");
 });
 app.use(async (context, next) => {
-  const configured = parseConfiguration({ ...context.env });
-  decideAccess(configured);
-  context.set("configuration", configured.configuration);
+  const { configuration, problems } = parseConfiguration({ ...context.env });
+  context.set("configuration", configuration);
+  context.set("problems", problems);
+  await next();
+  const location = context.res.headers.get("Location");
+  // Relative unless configured: behind a proxy, the origin of the request is not the client's.
+  if (location !== null && configuration.url !== undefined) {
+    context.res.headers.set("Location", configuration.url + location);
+  }
+});
+app.use(allowOrigins);
+app.use(async (context, next) => {
+  decideAccess(context.var.problems);
   await next();
 });
 
@@ -66,10 +77,10 @@ for (const [path, handlers] of Object.entries(routes)) {
   const allowed = Object.keys(handlers).flatMap((method) =>
     method === "GET" ? ["GET", "HEAD"] : [method],
   );
+  const Allow = [...allowed, "OPTIONS"].join(", ");
+  app.options(path, () => new Response(null, { status: 204, headers: { Allow } }));
   app.all(path, (context) => {
-    throw new RegistryError("UNSUPPORTED", `${context.req.method} on this route`, {
-      Allow: allowed.join(", "),
-    });
+    throw new RegistryError("UNSUPPORTED", `${context.req.method} on this route`, { Allow });
   });
 }
 

@@ -4,15 +4,26 @@
  * Repository names have slashes and may contain the words of routes (`team/manifests`,
  * `x/blobs/uploads`), so a path is read from its end: the last segments say what is asked for, what
  * is before them is the name. The name is made one segment, and escaped once more, so that
- * `%2F` in it is still `%2F` when the name's parser refuses it.
+ * `%2F` in it is still `%2F` when the name's parser refuses it. An escape of a character that needs
+ * none is that character (RFC 3986 section 6.2.2.2), and one slash at the end says nothing.
  */
 export function routePath(request: Request): string {
   const { url } = request;
   const start = url.indexOf("/", url.indexOf("://") + 3);
   const end = url.search(/[?#]/);
   const path = url.slice(start, end === -1 ? undefined : end);
-  if (!path.startsWith("/v2/")) return path === "/v2" ? "/v2/" : path;
-  return namedRoute(path.slice("/v2/".length)) ?? path;
+  const plain = withoutNeedlessEscapes(
+    path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path,
+  );
+  if (!plain.startsWith("/v2/")) return plain === "/v2" ? "/v2/" : plain;
+  return namedRoute(plain.slice("/v2/".length)) ?? plain;
+}
+
+function withoutNeedlessEscapes(path: string): string {
+  return path.replaceAll(/%[0-9a-f]{2}/gi, (escape) => {
+    const character = String.fromCharCode(Number.parseInt(escape.slice(1), 16));
+    return /[\w.~-]/.test(character) ? character : escape;
+  });
 }
 
 function namedRoute(path: string): string | undefined {

@@ -1,4 +1,3 @@
-import type { Configured } from "../../schemas/configuration.ts";
 import { RegistryError } from "../../schemas/errors.ts";
 
 /**
@@ -6,6 +5,6 @@ import { RegistryError } from "../../schemas/errors.ts";
  * missing or wrong serves nobody; the one access type there is, `none`, lets everybody do everything.
  * @throws RegistryError UNAVAILABLE
  */
-export function decideAccess({ problems }: Configured): void {
+export function decideAccess(problems: readonly string[]): void {
   if (problems.length > 0) throw new RegistryError("UNAVAILABLE", problems.join("; "));
 }
