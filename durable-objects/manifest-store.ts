@@ -120,20 +120,6 @@ export class ManifestStore {
       .toArray();
   }
 
-  /** The blobs and children among `digests` that are neither linked nor manifests here. */
-  missing(digests: readonly Digest[], kind: "blobs" | "children"): Digest[] {
-    const alsoManifests =
-      kind === "children" ? "AND value NOT IN (SELECT digest FROM manifests)" : "";
-    return this.#sql
-      .exec<{ value: Digest }>(
-        `SELECT DISTINCT value FROM json_each(?)
-         WHERE value NOT IN (SELECT digest FROM links) ${alsoManifests}`,
-        JSON.stringify(digests),
-      )
-      .toArray()
-      .map(({ value }) => value);
-  }
-
   /** Removes a manifest and answers the tags that went with it. */
   remove(digest: Digest): Tag[] {
     const tags = this.#sql
@@ -173,9 +159,8 @@ export class ManifestStore {
     return true;
   }
 
-  /** False if there was no such tag. */
-  untag(tag: Tag): boolean {
-    return this.#sql.exec("DELETE FROM tags WHERE tag = ? RETURNING tag", tag).toArray().length > 0;
+  untag(tag: Tag): void {
+    this.#sql.exec("DELETE FROM tags WHERE tag = ?", tag);
   }
 
   /** The tags after `last` in byte order, at most `limit`, and whether there are more. */

@@ -1,8 +1,9 @@
 import { DurableObject } from "cloudflare:workers";
 import { parseConfiguration } from "../schemas/configuration.ts";
 import type { Digest } from "../schemas/digest.ts";
-import { done, type Outcome, refuse } from "../schemas/outcome.ts";
+import { done, type Outcome, type Refusal, refuse } from "../schemas/outcome.ts";
 import type { Page } from "../schemas/pagination.ts";
+import { entityTag, failedCondition, type Precondition } from "../schemas/precondition.ts";
 import type { Reference, RepositoryName, Tag } from "../schemas/reference.ts";
 import { catalogName } from "../schemas/storage-keys.ts";
 import { type ClaimedBlob, type Link, LinkStore } from "./link-store.ts";
@@ -14,6 +15,7 @@ import {
 } from "./manifest-store.ts";
 import { Outbox } from "./outbox.ts";
 import { OutboxSender, type OutboxKind } from "./outbox-sender.ts";
+import { refuseReferences } from "./reference-check.ts";
 import { Tables } from "./tables.ts";
 import { Tasks } from "./tasks.ts";
 
@@ -23,13 +25,20 @@ export interface FoundManifest extends StoredManifest {
   readonly links: readonly Link[];
 }
 
+/** Under which terms a manifest is stored. */
+export interface PushTerms {
+  /** What the path names, and what has to hold of it. */
+  readonly reference?: Reference;
+  readonly precondition?: Precondition | undefined;
+  /** False for who may push, but never move a tag that exists. */
+  readonly mayMoveTags?: boolean;
+}
+
 /** KV takes one write per second and key. */
 const replicaDelayMs = 1000;
 const replicaRetryMs = 5000;
 /** SQLite of a Durable Object holds 10 GB. */
 const databaseBytesMax = 8_000_000_000;
-/** How many digests or tags an error names. */
-const namedMax = 5;
 
 const tables = [
   ...ManifestStore.tables,
@@ -101,18 +110,25 @@ export class Repository extends DurableObject<Env> {
   }
 
   /** Stores a manifest, has the tags name it, and has what it references be referenced. */
-  putManifest(name: RepositoryName, push: ManifestPush, tags: readonly Tag[]): Outcome<undefined> {
+  putManifest(
+    name: RepositoryName,
+    push: ManifestPush,
+    tags: readonly Tag[],
+    { reference, precondition, mayMoveTags = true }: PushTerms = {},
+  ): Outcome<undefined> {
     if (this.ctx.storage.sql.databaseSize > databaseBytesMax) {
       return refuse("UNSUPPORTED", "the repository is full (8 GB of manifests): delete some");
     }
     return this.#change(name, () => {
-      const missing = this.#validateReferences ? this.#missing(push) : [];
-      if (missing.length > 0) {
-        const more = missing.length > namedMax ? ` and ${missing.length - namedMax} more` : "";
-        return refuse(
-          "MANIFEST_BLOB_UNKNOWN",
-          `${missing.slice(0, namedMax).join(", ")}${more} not in ${name}`,
-        );
+      const refused = this.#validateReferences
+        ? refuseReferences(this.ctx.storage.sql, name, push.manifest)
+        : undefined;
+      if (refused !== undefined) return refused;
+      const failed = reference && precondition && this.#unmet(reference, precondition);
+      if (failed !== undefined) return failed;
+      const moved = mayMoveTags ? undefined : tags.find((tag) => this.#isElsewhere(tag, push));
+      if (moved !== undefined) {
+        return refuse("DENIED", `tag ${moved} exists, and may be made but not moved`);
       }
       const wasEmpty = this.#manifests.isEmpty();
       this.#manifests.put(push);
@@ -128,7 +144,7 @@ export class Repository extends DurableObject<Env> {
 
   /** The manifest that a tag or digest names; its bytes and links if `withBytes`. */
   manifest(reference: Reference, withBytes: boolean): Outcome<FoundManifest> {
-    const named = reference.kind === "tag" ? `tag ${reference.tag}` : reference.digest;
+    const named = nameOf(reference);
     if (!this.#tables.exist) return refuse("MANIFEST_UNKNOWN", named);
     const digest =
       reference.kind === "tag" ? this.#manifests.tagged(reference.tag) : reference.digest;
@@ -142,17 +158,23 @@ export class Repository extends DurableObject<Env> {
   }
 
   /** Deletes a tag, or a manifest with its tags (end-9). */
-  deleteManifest(name: RepositoryName, reference: Reference): Outcome<undefined> {
-    const named = reference.kind === "tag" ? `tag ${reference.tag}` : reference.digest;
-    if (!this.#tables.exist) return refuse("MANIFEST_UNKNOWN", named);
+  deleteManifest(
+    name: RepositoryName,
+    reference: Reference,
+    precondition?: Precondition,
+  ): Outcome<undefined> {
+    if (this.#digestOf(reference) === undefined) {
+      return refuse("MANIFEST_UNKNOWN", nameOf(reference));
+    }
+    const failed = precondition && this.#unmet(reference, precondition);
+    if (failed !== undefined) return failed;
     return this.#change(name, () => {
       if (reference.kind === "tag") {
-        if (!this.#manifests.untag(reference.tag)) return refuse("MANIFEST_UNKNOWN", named);
+        this.#manifests.untag(reference.tag);
         this.#tell("tag", reference.tag);
         return done(undefined);
       }
       const { digest } = reference;
-      if (this.#manifests.find(digest) === undefined) return refuse("MANIFEST_UNKNOWN", named);
       this.#links.markUnreferenced(digest, Date.now());
       for (const tag of this.#manifests.remove(digest)) this.#tell("tag", tag);
       this.#tell("manifest", digest);
@@ -188,13 +210,26 @@ export class Repository extends DurableObject<Env> {
     });
   }
 
-  #missing({ manifest }: ManifestPush): Digest[] {
-    const blobs = manifest.blobs.filter((blob) => !blob.foreign).map((blob) => blob.digest);
-    const children = manifest.children.map((child) => child.digest);
-    return [
-      ...this.#manifests.missing(blobs, "blobs"),
-      ...this.#manifests.missing(children, "children"),
-    ];
+  /** What a reference names here, undefined if it is nothing. */
+  #digestOf(reference: Reference): Digest | undefined {
+    if (!this.#tables.exist) return undefined;
+    if (reference.kind === "tag") return this.#manifests.tagged(reference.tag);
+    return this.#manifests.find(reference.digest)?.digest;
+  }
+
+  #isElsewhere(tag: Tag, { digest }: ManifestPush): boolean {
+    const current = this.#manifests.tagged(tag);
+    return current !== undefined && current !== digest;
+  }
+
+  /** The refusal of a change whose precondition does not hold. */
+  #unmet(reference: Reference, precondition: Precondition): Refusal | undefined {
+    const current = this.#digestOf(reference);
+    const failed = failedCondition(precondition, current);
+    if (failed === undefined) return undefined;
+    const state = current === undefined ? "does not exist" : `is ${current}`;
+    const headers = current === undefined ? {} : { ETag: entityTag(current) };
+    return refuse("PRECONDITION_FAILED", `${failed}: ${nameOf(reference)} ${state}`, headers);
   }
 
   /** One transaction; a refusal leaves nothing behind but tables. */
@@ -225,4 +260,9 @@ export class Repository extends DurableObject<Env> {
     this.#outbox.add(kind, key);
     this.#tasks.schedule("replicas", Date.now() + replicaDelayMs);
   }
+}
+
+/** A reference as errors name it. */
+function nameOf(reference: Reference): string {
+  return reference.kind === "tag" ? `tag ${reference.tag}` : reference.digest;
 }

@@ -19,6 +19,11 @@ interface ErrorRow {
 }
 
 const errorTable = {
+  UNAUTHORIZED: {
+    status: 401,
+    message: "authentication required",
+    advice: "log in with docker login (or the client's own way), as a user that the registry knows",
+  },
   BLOB_UNKNOWN: {
     status: 404,
     message: "blob unknown to registry",
@@ -35,10 +40,20 @@ const errorTable = {
     advice:
       "the upload session was closed, cancelled or expired: start again with POST /v2/<name>/blobs/uploads/",
   },
+  DENIED: {
+    status: 403,
+    message: "requested access to the resource is denied",
+    advice: "ask who runs the registry for a rule in its policy that allows it",
+  },
   DIGEST_INVALID: {
     status: 400,
     message: "provided digest did not match uploaded content",
     advice: "send sha256:<64 hex digits>, sha512:<128> or blake3:<64> of exactly the bytes sent",
+  },
+  HOST_INVALID: {
+    status: 400,
+    message: "invalid Host header",
+    advice: "send the name and port of the registry, without a path",
   },
   MANIFEST_BLOB_UNKNOWN: {
     status: 400,
@@ -97,6 +112,11 @@ const errorTable = {
     message: "no such route",
     advice: "the API is under /v2/ (OCI distribution spec 1.1)",
   },
+  SCOPE_INVALID: {
+    status: 400,
+    message: "invalid scope",
+    advice: "ask for scopes such as repository:team/app:pull,push",
+  },
   SIZE_INVALID: {
     status: 400,
     message: "provided length did not match content length",
@@ -111,6 +131,11 @@ const errorTable = {
     status: 414,
     message: "too many tags",
     advice: "push the manifest again with the rest of its tags",
+  },
+  TOOMANYREQUESTS: {
+    status: 429,
+    message: "too many failed log-ins",
+    advice: "check the password, and try again after the seconds that Retry-After names",
   },
   BLOB_TOO_LARGE: {
     status: 413,

@@ -4,9 +4,12 @@ import {
   type JsonObject,
   mediaTypeCharactersMax,
   parseDescriptor,
+  refuseMisspeltKey,
+  shown,
 } from "./descriptor.ts";
 import type { Digest } from "./digest.ts";
 import { RegistryError } from "./errors.ts";
+import { fieldNames, repeatedKey } from "./json-keys.ts";
 
 /** A manifest as the registry needs to know it; its bytes are kept beside it, exactly as they came. */
 export interface Manifest {
@@ -46,6 +49,18 @@ const imageMediaTypes: ReadonlySet<string> = new Set([
 
 const mediaTypePattern = /^[a-zA-Z0-9][\w!#$&^.+-]{0,126}\/[a-zA-Z0-9][\w!#$&^.+-]{0,126}$/;
 
+const manifestFields = fieldNames([
+  "schemaVersion",
+  "mediaType",
+  "artifactType",
+  "config",
+  "layers",
+  "blobs",
+  "manifests",
+  "subject",
+  "annotations",
+]);
+
 function invalid(what: string): RegistryError {
   return new RegistryError("MANIFEST_INVALID", what);
 }
@@ -58,40 +73,55 @@ function refuseHostileStructure(bytes: Uint8Array): void {
     if (byte === 0x7b || byte === 0x5b) openings += 1;
     else if (byte === 0x2c) commas += 1;
   }
-  if (openings > manifestOpeningsMax || commas > manifestCommasMax) {
-    throw invalid(
-      `more than ${manifestOpeningsMax} objects and arrays or ${manifestCommasMax} commas`,
-    );
+  if (openings > manifestOpeningsMax) {
+    throw invalid(`${openings} objects and arrays, at most ${manifestOpeningsMax}`);
   }
+  if (commas > manifestCommasMax) throw invalid(`${commas} commas, at most ${manifestCommasMax}`);
 }
 
 function parseJson(bytes: Uint8Array): JsonObject {
   refuseHostileStructure(bytes);
+  const text = textOf(bytes);
   let value: unknown;
   try {
-    // A byte-order mark is kept, so that JSON.parse refuses it.
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
-  } catch {
-    throw invalid("the body is not JSON in UTF-8");
+    value = JSON.parse(text);
+  } catch (error) {
+    throw invalid(`the body is not JSON: ${(error as SyntaxError).message.slice(0, 200)}`);
   }
-  if (!isJsonObject(value)) throw invalid("the body is no JSON object");
+  if (!isJsonObject(value)) throw invalid(`the body is ${shown(value)}, not an object`);
+  const repeated = repeatedKey(text);
+  if (repeated !== undefined) throw invalid(`an object has the key ${shown(repeated)} twice`);
+  refuseMisspeltKey(value, manifestFields, "the manifest");
   return value;
+}
+
+function textOf(bytes: Uint8Array): string {
+  let text;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw invalid("the body is not UTF-8");
+  }
+  if (text.startsWith("\ufeff")) throw invalid("the body begins with a byte-order mark");
+  return text;
 }
 
 function parseDescriptors(json: JsonObject, field: string): readonly Descriptor[] {
   const list = json[field];
   if (list === undefined || list === null) return [];
-  if (!Array.isArray(list)) throw invalid(`${field} is no array`);
+  if (!Array.isArray(list)) throw invalid(`${field} is ${shown(list)}, not an array`);
   return list.map((item, at) => parseDescriptor(item, `${field}[${at}]`));
 }
 
 function parseAnnotations(json: JsonObject): Readonly<Record<string, string>> {
   const annotations = json["annotations"];
   if (annotations === undefined || annotations === null) return {};
-  if (!isJsonObject(annotations)) throw invalid("annotations is no object");
+  if (!isJsonObject(annotations)) {
+    throw invalid(`annotations is ${shown(annotations)}, not an object`);
+  }
   for (const [key, value] of Object.entries(annotations)) {
     if (typeof value !== "string") {
-      throw invalid(`annotations["${key.slice(0, 64)}"] is no string`);
+      throw invalid(`annotations[${shown(key)}] is ${shown(value)}, not a string`);
     }
   }
   return annotations as Record<string, string>;
@@ -105,14 +135,16 @@ function mediaTypeOf(json: JsonObject, contentType: string | undefined): string 
   const header = contentType?.split(";", 1)[0]?.trim().toLowerCase();
   const announced = header === "" ? undefined : header;
   const written = json["mediaType"];
-  if (written !== undefined && typeof written !== "string") throw invalid("mediaType is no string");
+  if (written !== undefined && typeof written !== "string") {
+    throw invalid(`mediaType is ${shown(written)}, not a string`);
+  }
   if (announced !== undefined && written !== undefined && announced !== written.toLowerCase()) {
-    throw invalid(`Content-Type is ${announced}, mediaType is ${written.slice(0, 128)}`);
+    throw invalid(`Content-Type is ${shown(announced)}, mediaType is ${shown(written)}`);
   }
   const guessed = Array.isArray(json["manifests"]) ? ociIndexMediaType : ociManifestMediaType;
   const mediaType = written ?? announced ?? guessed;
   if (!mediaTypePattern.test(mediaType)) {
-    throw invalid(`"${mediaType.slice(0, 128)}" is no media type of the form type/subtype`);
+    throw invalid(`${shown(mediaType)} is no media type of the form type/subtype`);
   }
   return mediaType;
 }
@@ -123,11 +155,13 @@ function refuseAmbiguousForm(json: JsonObject, mediaType: string): void {
   const isImage = imageMediaTypes.has(mediaType);
   const image = ["config", "layers"].find((field) => json[field] !== undefined);
   if (json["manifests"] !== undefined && (image !== undefined || isImage)) {
-    throw invalid(`both manifests and ${image ?? "an image's media type"} (CVE-2021-41190)`);
+    throw invalid(`manifests beside ${image ?? `the media type ${mediaType}`} (CVE-2021-41190)`);
   }
-  if (isIndex && !Array.isArray(json["manifests"])) throw invalid("an index without manifests");
-  if (isImage && !isJsonObject(json["config"])) throw invalid("an image manifest without config");
-  if (isImage && !Array.isArray(json["layers"])) throw invalid("an image manifest without layers");
+  const needed = (field: string, kind: string) =>
+    invalid(`${field} is ${shown(json[field])}, ${mediaType} needs ${kind}`);
+  if (isIndex && !Array.isArray(json["manifests"])) throw needed("manifests", "an array");
+  if (isImage && !isJsonObject(json["config"])) throw needed("config", "an object");
+  if (isImage && !Array.isArray(json["layers"])) throw needed("layers", "an array");
 }
 
 /**
@@ -138,7 +172,8 @@ function refuseAmbiguousForm(json: JsonObject, mediaType: string): void {
 export function parseManifest(bytes: Uint8Array, contentType: string | undefined): Manifest {
   if (bytes.length > manifestBytesMax) throw new RegistryError("MANIFEST_TOO_LARGE");
   const json = parseJson(bytes);
-  if (json["schemaVersion"] !== 2) throw invalid("schemaVersion is not the number 2");
+  const version = json["schemaVersion"];
+  if (version !== 2) throw invalid(`schemaVersion is ${shown(version)}, not the number 2`);
   const mediaType = mediaTypeOf(json, contentType);
   refuseAmbiguousForm(json, mediaType);
   const config =
@@ -156,10 +191,11 @@ export function parseManifest(bytes: Uint8Array, contentType: string | undefined
   const subject = json["subject"];
   const artifactType = json["artifactType"];
   if (artifactType !== undefined && typeof artifactType !== "string") {
-    throw invalid("artifactType is no string");
+    throw invalid(`artifactType is ${shown(artifactType)}, not a string`);
   }
   if (artifactType !== undefined && artifactType.length > mediaTypeCharactersMax) {
-    throw invalid(`artifactType is longer than ${mediaTypeCharactersMax} characters`);
+    const characters = artifactType.length;
+    throw invalid(`artifactType has ${characters} characters, at most ${mediaTypeCharactersMax}`);
   }
   return {
     mediaType,

@@ -1,11 +1,12 @@
-import { createHash } from "node:crypto";
-import { algorithmOf, type Digest, digestOf } from "../../schemas/digest.ts";
+import { algorithmOf, type Digest } from "../../schemas/digest.ts";
 import { RegistryError } from "../../schemas/errors.ts";
 import { manifestBytesMax, parseManifest } from "../../schemas/manifest.ts";
 import { expectDone } from "../../schemas/outcome.ts";
 import { parseTag, type Reference, type Tag } from "../../schemas/reference.ts";
 import { readBytes } from "../../streams/body.ts";
-import { type RegistryContext, referenceOf, repositoryNameOf } from "../context.ts";
+import { digestOfBytes } from "../../streams/hash.ts";
+import { contentHeaders, notSent, preconditionOf } from "../conditional.ts";
+import { type RegistryContext, referenceOf, repositoryNameOf, warn } from "../context.ts";
 import { LinkCache } from "../link-cache.ts";
 import { readManifest } from "../manifest-reader.ts";
 
@@ -14,15 +15,16 @@ export async function getManifest(context: RegistryContext): Promise<Response> {
   const repository = repositoryNameOf(context);
   const withBytes = context.req.method !== "HEAD";
   const found = await readManifest(context, repository, referenceOf(context), withBytes);
-  return new Response(withBytes ? (found.bytes ?? null) : null, {
-    headers: {
-      "Content-Type": found.mediaType,
-      "Content-Length": String(found.size),
-      "Docker-Content-Digest": found.digest,
-      ETag: `"${found.digest}"`,
-      "Cache-Control": "private, no-transform",
-    },
-  });
+  return (
+    notSent(context, found.digest) ??
+    new Response(withBytes ? (found.bytes ?? null) : null, {
+      headers: {
+        ...contentHeaders(found.digest),
+        "Content-Type": found.mediaType,
+        "Content-Length": String(found.size),
+      },
+    })
+  );
 }
 
 /** How many tags one PUT by digest may name; the spec asks for at least 10. */
@@ -41,9 +43,16 @@ export async function putManifest(context: RegistryContext): Promise<Response> {
     throw new RegistryError("MANIFEST_TOO_LARGE", `more than ${manifestBytesMax} bytes`);
   }
   const digest = digestOfManifest(bytes, reference);
+  if (!req.header("Content-Type")) warn(context, "the manifest has no Content-Type");
   const manifest = parseManifest(bytes, req.header("Content-Type"));
   const push = { digest, mediaType: manifest.mediaType, size: bytes.length, bytes, manifest };
-  expectDone(await env.REPOSITORY.getByName(repository).putManifest(repository, push, tags));
+  const terms = {
+    reference,
+    precondition: preconditionOf(context),
+    mayMoveTags: context.var.mayMoveTags,
+  };
+  const stub = env.REPOSITORY.getByName(repository);
+  expectDone(await stub.putManifest(repository, push, tags, terms));
   return new Response(null, {
     status: 201,
     headers: {
@@ -62,7 +71,7 @@ export async function deleteManifest(context: RegistryContext): Promise<Response
   const repository = repositoryNameOf(context);
   const reference = referenceOf(context);
   const stub = env.REPOSITORY.getByName(repository);
-  expectDone(await stub.deleteManifest(repository, reference));
+  expectDone(await stub.deleteManifest(repository, reference, preconditionOf(context)));
   if (reference.kind === "digest" && context.var.configuration.reads !== "strong") {
     await new LinkCache().rememberDeleted(repository, reference.digest);
   }
@@ -86,7 +95,7 @@ function tagsOf({ req }: RegistryContext, reference: Reference): Tag[] {
 /** @throws RegistryError DIGEST_INVALID if the manifest is pushed by another digest than it has */
 function digestOfManifest(bytes: Uint8Array, reference: Reference): Digest {
   const algorithm = reference.kind === "digest" ? algorithmOf(reference.digest) : "sha256";
-  const digest = digestOf(algorithm, createHash(algorithm).update(bytes).digest());
+  const digest = digestOfBytes(bytes, algorithm);
   if (reference.kind === "digest" && reference.digest !== digest) {
     throw new RegistryError("DIGEST_INVALID", `the manifest sent is ${digest}`);
   }
