@@ -2,33 +2,43 @@ import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
 /** Tests in workerd, against the Worker in `main` with the bindings of wrangler.toml. */
-function registryTests(name: string, main: string, include: string[]) {
+function registryTests(
+  name: string,
+  main: string,
+  include: string[],
+  variables: Record<string, string> = {},
+) {
   return {
     plugins: [
       cloudflareTest({
         main,
         wrangler: { configPath: "./wrangler.toml" },
-        miniflare: { bindings: { REGISTRY_AUTH_TYPE: "none" } },
+        miniflare: { bindings: { REGISTRY_AUTH_TYPE: "none", ...variables } },
       }),
     ],
     test: { name, include, testTimeout: 60_000 },
   };
 }
 
-const throughHttp = "test/*.test.ts";
+const throughHttp = ["test/*.test.ts", "test/client-rules/*.test.ts", "test/conformance/*.test.ts"];
 
 export default defineConfig({
   test: {
     projects: [
       registryTests("registry", "workers/registry.ts", [
-        throughHttp,
+        ...throughHttp,
+        "test/bad-input/*.test.ts",
         "test/durable-objects/**/*.test.ts",
         "test/schemas/**/*.test.ts",
       ]),
-      registryTests("stale replicas", "test/doubles/stale-replicas.ts", [throughHttp]),
+      registryTests("stale replicas", "test/doubles/stale-replicas.ts", throughHttp),
+      registryTests("sparse", "workers/registry.ts", ["test/sparse/*.test.ts"], {
+        REGISTRY_VALIDATE_REFERENCES: "false",
+      }),
       registryTests("budgets", "test/doubles/counted-operations.ts", ["test/budgets/*.test.ts"]),
       { test: { name: "deployments", include: ["test/deployments/*.test.ts"] } },
       { test: { name: "standalone", include: ["test/standalone/**/*.test.ts"] } },
+      { test: { name: "fuzz", include: ["test/fuzz/*.test.ts"], testTimeout: 600_000 } },
       {
         test: {
           name: "e2e",

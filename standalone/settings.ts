@@ -1,6 +1,9 @@
+import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { resolve } from "node:path";
+import { parseAccessConfiguration } from "../schemas/access-configuration.ts";
 import { parseConfiguration } from "../schemas/configuration.ts";
+import { keptTokenKey } from "./token-key.ts";
 
 /** How one machine runs, as the environment says. */
 export interface Settings {
@@ -10,38 +13,90 @@ export interface Settings {
   readonly port: number;
   /** The folder, absolute, that holds everything. */
   readonly storagePath: string;
-  /** What the Worker gets as variables: all that begin with REGISTRY_, completed. */
+  /** What the Worker gets as variables: REGISTRY_* and the users, completed, files by their content. */
   readonly variables: Readonly<Record<string, string>>;
 }
 
 /** Values that nothing can be started with; the message has a line for whoever set each of them. */
 export class WrongSetting extends Error {}
 
+const userVariables = ["USERNAME", "PASSWORD", "READONLY_USERNAME", "READONLY_PASSWORD"];
+
+const fileVariables = [
+  "REGISTRY_AUTH_HTPASSWD",
+  "REGISTRY_ACCESS_CONTROL_CONFIG",
+  "REGISTRY_AUTH_TOKEN_PRIVATEKEY",
+  "REGISTRY_AUTH_TOKEN_PUBLICKEY",
+];
+
+const accessVariables = [
+  "REGISTRY_AUTH_TYPE",
+  "REGISTRY_AUTH_HTPASSWD",
+  "REGISTRY_AUTH_TOKEN_REALM",
+  "REGISTRY_ACCESS_CONTROL_ENABLED",
+  "REGISTRY_ACCESS_CONTROL_CONFIG",
+  "PASSWORD",
+  "READONLY_PASSWORD",
+];
+
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * The settings in the environment: REGISTRY_HOST (127.0.0.1), REGISTRY_PORT or else PORT (5000),
  * REGISTRY_STORAGE_PATH (./data); an empty variable counts as not set. The Worker's own variables are
- * checked as the Worker does. Throws WrongSetting.
+ * checked as the Worker does. Reads the files that variables name, and makes the key that signs
+ * tokens where one is needed and none is configured. Throws WrongSetting.
  */
 export function parseSettings(environment: Environment): Settings {
   const host = given(environment, "REGISTRY_HOST") ?? "127.0.0.1";
+  const storagePath = resolve(given(environment, "REGISTRY_STORAGE_PATH") ?? "data");
   const variables: Record<string, string> = {};
   for (const [name, value] of Object.entries(environment)) {
-    if (name.startsWith("REGISTRY_") && value !== undefined) variables[name] = value;
+    const isOurs = name.startsWith("REGISTRY_") || userVariables.includes(name);
+    if (isOurs && value !== undefined) variables[name] = contentOf(name, value);
   }
   // One machine has no replicas to read from: the objects are as near.
   variables["REGISTRY_READS"] = given(environment, "REGISTRY_READS") ?? "strong";
-  variables["REGISTRY_AUTH_TYPE"] = authType(environment, host);
+  if (!isAccessConfigured(variables)) {
+    variables["REGISTRY_AUTH_TYPE"] = openOnLoopback(host);
+  } else if (needsTokenKey(variables)) {
+    variables["REGISTRY_AUTH_TOKEN_PRIVATEKEY"] = keptTokenKey(storagePath);
+  }
   const port = parsePort(environment);
-  const { problems } = parseConfiguration(variables);
+  const problems = [
+    ...parseAccessConfiguration(variables).problems,
+    ...parseConfiguration(variables).problems,
+  ];
   if (problems.length > 0) throw new WrongSetting(problems.join("\n"));
   return {
     host,
     port,
-    storagePath: resolve(given(environment, "REGISTRY_STORAGE_PATH") ?? "data"),
+    storagePath,
     variables,
   };
+}
+
+/** A path here, the content itself when deployed. */
+function contentOf(name: string, value: string): string {
+  if (!fileVariables.includes(name) || value === "") return value;
+  try {
+    return readFileSync(value, "utf8");
+  } catch (error) {
+    // The one that may also be given itself, or by a URL.
+    if (name === "REGISTRY_AUTH_TOKEN_PUBLICKEY") return value;
+    throw new WrongSetting(`${name} is "${value}", a file that can't be read: ${String(error)}`);
+  }
+}
+
+/** True if somebody has said who may come in, however badly: then nothing is open by itself. */
+function isAccessConfigured(variables: Readonly<Record<string, string>>): boolean {
+  return accessVariables.some((name) => given(variables, name) !== undefined);
+}
+
+function needsTokenKey(variables: Readonly<Record<string, string>>): boolean {
+  const { access } = parseAccessConfiguration(variables);
+  const isSet = given(variables, "REGISTRY_AUTH_TOKEN_PRIVATEKEY") !== undefined;
+  return access.tokens?.kind === "own" && !isSet;
 }
 
 function given(environment: Environment, name: string): string | undefined {
@@ -60,12 +115,11 @@ function parsePort(environment: Environment): number {
 }
 
 /** Who listens to others has to say who may come in; on loopback that is whoever is here. */
-function authType(environment: Environment, host: string): string {
-  const type = given(environment, "REGISTRY_AUTH_TYPE");
-  if (type !== undefined) return type;
+function openOnLoopback(host: string): string {
   if (isLoopback(host)) return "none";
   throw new WrongSetting(
     `REGISTRY_HOST is "${host}", which others can reach, and REGISTRY_AUTH_TYPE is not set: set ` +
+      `USERNAME and PASSWORD (or REGISTRY_AUTH_HTPASSWD) for users who log in, ` +
       `REGISTRY_AUTH_TYPE=none to let everyone who reaches this address push, pull and delete, ` +
       `or REGISTRY_HOST=127.0.0.1 to be reached from this machine only`,
   );

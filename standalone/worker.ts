@@ -10,11 +10,12 @@ import registry, {
 } from "../workers/registry.ts";
 import { DiskBucket } from "./disk-bucket.ts";
 import { DiskKV } from "./disk-kv.ts";
+import { FailureCounts } from "./failure-counts.ts";
 import { OpenUploads } from "./multipart-upload.ts";
 import { ObjectCache } from "./object-store.ts";
 
 /** The bindings of the configuration that workerd-config.ts writes. */
-interface MachineEnv extends Omit<Env, "BLOBS" | "MANIFESTS" | "TAGS"> {
+interface MachineEnv extends Omit<Env, "BLOBS" | "MANIFESTS" | "TAGS" | "LOGIN_FAILURES"> {
   readonly BLOBS: Fetcher;
   readonly MANIFESTS: Fetcher;
   readonly TAGS: Fetcher;
@@ -34,6 +35,7 @@ function deployedEnv(env: MachineEnv): Env {
     BLOBS: new DiskBucket(env.BLOBS, blobsMemory),
     MANIFESTS: new DiskKV(env.MANIFESTS),
     TAGS: new DiskKV(env.TAGS),
+    LOGIN_FAILURES: new FailureCounts(),
   };
   deployedEnvs.set(env, deployed);
   return deployed;

@@ -62,6 +62,10 @@ const config :Workerd.Config = (
       durableObjectStorage = (localDisk = "durable-objects"),
       cacheApiOutbound = "cache"
     )),
+    (name = "internet", network = (
+      allow = ["public", "private", "local"],
+      tlsOptions = (trustBrowserCas = true)
+    )),
     (name = "cache", worker = (
       modules = [(name = "memory-cache.js", esModule = embed ${quoted(paths.memoryCache)})],
       ${date}

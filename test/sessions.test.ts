@@ -106,22 +106,6 @@ describe("a closed session", () => {
     expect(await refusal(response)).toEqual([404, "BLOB_UPLOAD_UNKNOWN"]);
   });
 
-  test.each([["without a body"], ["with the whole blob"]])(
-    "PUT repeated %s is 201 again",
-    async (form) => {
-      const repository = newRepository();
-      const location = await closed(repository);
-      const again = await sendBody(
-        "PUT",
-        `${location}?digest=${digest}`,
-        form === "with the whole blob",
-      );
-      expect(again.status).toBe(201);
-      expect(again.headers.get("Docker-Content-Digest")).toBe(digest);
-      expect(again.headers.get("Location")).toBe(`/v2/${repository}/blobs/${digest}`);
-    },
-  );
-
   test("PUT with another digest is 404", async () => {
     const location = await closed(newRepository());
     const response = await send("PUT", `${location}?digest=sha256:${"0".repeat(64)}`);
@@ -133,16 +117,5 @@ describe("a closed session", () => {
     const puts = Array.from({ length: 10 }, () => send("PUT", `${location}?digest=${digest}`));
     const statuses = (await Promise.all(puts)).map((response) => response.status);
     expect(new Set(statuses)).toEqual(new Set([201]));
-  });
-
-  test("the whole blob sent twice to a session that no PATCH reached is 201 twice", async () => {
-    const location = await startUpload(newRepository());
-    for (const attempt of [1, 2]) {
-      // oxlint-disable-next-line no-await-in-loop
-      const put = await send("PUT", `${location}?digest=${digest}&attempt=${attempt}`, {
-        body: bytes,
-      });
-      expect(put.status).toBe(201);
-    }
   });
 });

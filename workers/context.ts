@@ -1,17 +1,21 @@
 import type { Context } from "hono";
-import type { Configuration } from "../schemas/configuration.ts";
 import { type Digest, parseDigest } from "../schemas/digest.ts";
 import { RegistryError } from "../schemas/errors.ts";
+import type { Policy } from "../schemas/policy.ts";
 import { parseReference, parseRepositoryName } from "../schemas/reference.ts";
 import type { Reference, RepositoryName } from "../schemas/reference.ts";
+
+import type { Caller } from "./access/caller.ts";
+import type { Configured } from "./configured.ts";
 
 /** What a route gets with each request. */
 export interface RegistryHono {
   Bindings: Env;
-  Variables: {
-    configuration: Configuration;
-    /** What is wrong with the configuration. */
-    problems: readonly string[];
+  Variables: Configured & {
+    readonly policy: Policy | undefined;
+    readonly caller: Caller;
+    /** False for who may push, but never move a tag that exists. */
+    readonly mayMoveTags: boolean;
   };
 }
 

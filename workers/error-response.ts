@@ -1,6 +1,4 @@
 import { RegistryError } from "../schemas/errors.ts";
-import { drain, drainBytesMax } from "../streams/body.ts";
-import type { RegistryContext } from "./context.ts";
 
 /** How the runtime marks the error of a call whose object was restarted or has too much to do. */
 const passing = ["retryable", "overloaded", "durableObjectReset"];
@@ -9,13 +7,12 @@ const passing = ["retryable", "overloaded", "durableObjectReset"];
  * The only writer of an error's answer. What is no RegistryError is the server's own fault: it is
  * logged, and told in the same form.
  */
-export async function errorResponse(thrown: unknown, context: RegistryContext): Promise<Response> {
+export function errorResponse(thrown: unknown): Response {
   const error = registryError(thrown);
   if (error !== thrown) {
     const detail = thrown instanceof Error ? thrown.stack : String(thrown);
     console.error(JSON.stringify({ event: "request failed", error: detail }));
   }
-  await drain(context.req.raw.body, drainBytesMax);
   const body = new TextEncoder().encode(JSON.stringify(error.body()));
   return new Response(body, {
     status: error.status,

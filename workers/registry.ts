@@ -1,7 +1,8 @@
 import { Hono } from "hono";
-import { parseConfiguration } from "../schemas/configuration.ts";
 import { RegistryError } from "../schemas/errors.ts";
-import { decideAccess } from "./access/decision.ts";
+import { drain, drainBytesMax } from "../streams/body.ts";
+import { guarded, type Need } from "./access/guard.ts";
+import { configured } from "./configured.ts";
 import type { RegistryHono, RouteHandler } from "./context.ts";
 import { allowOrigins } from "./cors.ts";
 import { errorResponse } from "./error-response.ts";
@@ -10,6 +11,7 @@ import { base } from "./routes/base.ts";
 import { deleteBlob, readBlob } from "./routes/blobs.ts";
 import { listReferrers, listRepositories, listTags } from "./routes/lists.ts";
 import { deleteManifest, getManifest, putManifest } from "./routes/manifests.ts";
+import { getToken, listPublicKeys, postToken } from "./routes/tokens.ts";
 import {
   appendUpload,
   cancelUpload,
@@ -23,41 +25,58 @@ export { Catalog } from "../durable-objects/catalog.ts";
 export { Repository } from "../durable-objects/repository.ts";
 export { UploadSession } from "../durable-objects/upload-session.ts";
 
+/** What a route's caller has to be allowed, and what answers it then. */
+type Route = readonly [Need, RouteHandler];
+
 /** Every route, in the order of a push and then of a pull. HEAD is answered by what answers GET. */
-const routes: Readonly<Record<string, Readonly<Record<string, RouteHandler>>>> = {
-  "/v2/": { GET: base },
-  "/v2/:name/blobs/uploads/": { POST: startUpload },
+export const routes: Readonly<Record<string, Readonly<Record<string, Route>>>> = {
+  "/v2/": { GET: ["base", base] },
+  "/v2/:name/blobs/uploads/": { POST: ["push", startUpload] },
   "/v2/:name/blobs/uploads/:session": {
-    PATCH: appendUpload,
-    PUT: commitUpload,
-    GET: uploadStatus,
-    DELETE: cancelUpload,
+    PATCH: ["push", appendUpload],
+    PUT: ["push", commitUpload],
+    GET: ["push", uploadStatus],
+    DELETE: ["push", cancelUpload],
   },
-  "/v2/:name/blobs/:digest": { GET: readBlob, DELETE: deleteBlob },
+  "/v2/:name/blobs/:digest": { GET: ["pull", readBlob], DELETE: ["delete", deleteBlob] },
   "/v2/:name/manifests/:reference": {
-    PUT: putManifest,
-    GET: getManifest,
-    DELETE: deleteManifest,
+    PUT: ["push", putManifest],
+    GET: ["pull", getManifest],
+    DELETE: ["delete", deleteManifest],
   },
-  "/v2/:name/tags/list": { GET: listTags },
-  "/v2/:name/referrers/:digest": { GET: listReferrers },
-  "/v2/_catalog": { GET: listRepositories },
-  "/_catalog": { GET: listRepositories },
+  "/v2/:name/tags/list": { GET: ["pull", listTags] },
+  "/v2/:name/referrers/:digest": { GET: ["pull", listReferrers] },
+  "/v2/_catalog": { GET: ["catalog", listRepositories] },
+  "/_catalog": { GET: ["catalog", listRepositories] },
+  "/token": { GET: ["public", getToken], POST: ["public", postToken] },
+  "/.well-known/jwks.json": { GET: ["public", listPublicKeys] },
 };
 
 const app = new Hono<RegistryHono>({ getPath: routePath });
 
 app.onError(errorResponse);
 app.notFound((context) => {
-  throw new RegistryError("ROUTE_UNKNOWN", new URL(context.req.url).pathname.slice(0, 300));
+  throw new RegistryError("ROUTE_UNKNOWN", routePath(context.req.raw).slice(0, 300));
 });
 app.use(async (context, next) => {
   await next();
   context.res.headers.set("Docker-Distribution-API-Version", "registry/2.0");
+  const { raw } = context.req;
+  // A client that still sends reads no answer. One that waits for a 100 is not asked to begin.
+  if (context.req.header("Expect") === undefined || raw.bodyUsed) {
+    await drain(raw.body, drainBytesMax);
+  }
 });
 app.use(async (context, next) => {
-  const { configuration, problems } = parseConfiguration({ ...context.env });
+  const host = context.req.header("Host") ?? "";
+  // The runtime puts the header unchecked before the path: with a slash in it, it would be one.
+  if (/[/?#@\\]/.test(host)) throw new RegistryError("HOST_INVALID", `"${host.slice(0, 100)}"`);
+  await next();
+});
+app.use(async (context, next) => {
+  const { configuration, access, problems } = configured(context.env);
   context.set("configuration", configuration);
+  context.set("access", access);
   context.set("problems", problems);
   await next();
   const location = context.res.headers.get("Location");
@@ -68,12 +87,15 @@ app.use(async (context, next) => {
 });
 app.use(allowOrigins);
 app.use(async (context, next) => {
-  decideAccess(context.var.problems);
+  const { problems } = context.var;
+  if (problems.length > 0) throw new RegistryError("UNAVAILABLE", problems.join("; "));
   await next();
 });
 
 for (const [path, handlers] of Object.entries(routes)) {
-  for (const [method, handler] of Object.entries(handlers)) app.on(method, path, handler);
+  for (const [method, [need, handler]] of Object.entries(handlers)) {
+    app.on(method, path, guarded(need, handler));
+  }
   const allowed = Object.keys(handlers).flatMap((method) =>
     method === "GET" ? ["GET", "HEAD"] : [method],
   );

@@ -5,8 +5,14 @@ import { RegistryError } from "../schemas/errors.ts";
 import type { RepositoryName } from "../schemas/reference.ts";
 import { catalogName } from "../schemas/storage-keys.ts";
 
+/** Whose a session is: who began it, and in which repository. */
+export interface Owner {
+  readonly repository: RepositoryName;
+  readonly subject: string;
+}
+
 /** A session whose seal was found unbroken. */
-export interface OpenedSession extends SealedSession {
+export interface OpenedSession extends SealedSession, Owner {
   /** Its id as the client knows it, the last segment of a Location. */
   readonly sealed: string;
   /** The name of its UploadSession. */
@@ -37,8 +43,8 @@ async function key(env: Env): Promise<CryptoKey> {
   return sealingKey;
 }
 
-async function mac(env: Env, repository: string, payload: Uint8Array): Promise<Buffer> {
-  const prefix = Buffer.from(`upload session\n${repository}\n`);
+async function mac(env: Env, { repository, subject }: Owner, payload: Uint8Array): Promise<Buffer> {
+  const prefix = Buffer.from(`upload session\n${repository}\n${subject}\n`);
   const signature = await crypto.subtle.sign(
     "HMAC",
     await key(env),
@@ -47,61 +53,54 @@ async function mac(env: Env, repository: string, payload: Uint8Array): Promise<B
   return Buffer.from(signature).subarray(0, macBytes);
 }
 
-async function seal(env: Env, repository: RepositoryName, payload: Buffer): Promise<string> {
-  const sealed = Buffer.concat([payload, await mac(env, repository, payload)]);
+async function seal(env: Env, owner: Owner, payload: Buffer): Promise<string> {
+  const sealed = Buffer.concat([payload, await mac(env, owner, payload)]);
   return sealed.toString("base64url");
 }
 
 /**
- * The id of a new upload session: 52 characters that need no escape. It is sealed with its
- * repository and time, so that no object has to be woken before the first byte comes, and no other
- * repository can use it.
+ * The id of a new upload session: 52 characters that need no escape. It is sealed with its owner
+ * and time, so that no object has to be woken before the first byte comes, and nobody else, nor
+ * another repository, can use it.
  */
 export async function sealNewSession(
   env: Env,
-  repository: RepositoryName,
+  owner: Owner,
   algorithm: DigestAlgorithm,
 ): Promise<string> {
   const payload = Buffer.alloc(payloadBytes);
   crypto.getRandomValues(payload.subarray(0, randomBytes));
   payload.writeUIntBE(Date.now(), randomBytes, timeBytes);
   payload[payloadBytes - 1] = algorithmFlags[algorithm];
-  return seal(env, repository, payload);
+  return seal(env, owner, payload);
 }
 
 /** The id of the same session in the Location of a PATCH; the former one goes on to serve. */
-export async function sealAppended(
-  env: Env,
-  { repository, sealed }: OpenedSession,
-): Promise<string> {
-  const payload = Buffer.from(sealed, "base64url").subarray(0, payloadBytes);
+export async function sealAppended(env: Env, session: OpenedSession): Promise<string> {
+  const payload = Buffer.from(session.sealed, "base64url").subarray(0, payloadBytes);
   payload[payloadBytes - 1] = (payload[payloadBytes - 1] ?? 0) | appendedFlag;
-  return seal(env, repository, payload);
+  return seal(env, session, payload);
 }
 
-/** The session of an id. @throws RegistryError BLOB_UPLOAD_UNKNOWN if it is none of this repository */
-export async function openSession(
-  env: Env,
-  repository: RepositoryName,
-  sealed: string,
-): Promise<OpenedSession> {
+/** The session of an id. @throws RegistryError BLOB_UPLOAD_UNKNOWN if it is none of this owner */
+export async function openSession(env: Env, owner: Owner, sealed: string): Promise<OpenedSession> {
   const bytes = Buffer.from(sealed, "base64url");
   const payload = bytes.subarray(0, payloadBytes);
   // Decoding forgives foreign characters and left-over bits; a session has one id, not several.
   const isWhole =
     bytes.length === payloadBytes + macBytes && bytes.toString("base64url") === sealed;
-  const expected = isWhole ? await mac(env, repository, payload) : undefined;
+  const expected = isWhole ? await mac(env, owner, payload) : undefined;
   if (
     expected === undefined ||
     !crypto.subtle.timingSafeEqual(expected, bytes.subarray(payloadBytes))
   ) {
-    throw new RegistryError("BLOB_UPLOAD_UNKNOWN", `no such session in ${repository}`);
+    throw new RegistryError("BLOB_UPLOAD_UNKNOWN", `no such session in ${owner.repository}`);
   }
   const flags = payload[payloadBytes - 1] ?? 0;
   return {
     sealed,
     id: payload.toString("base64url", 0, randomBytes),
-    repository,
+    ...owner,
     startedAtMs: payload.readUIntBE(randomBytes, timeBytes),
     algorithm: algorithmIn(flags),
     appended: (flags & appendedFlag) !== 0,

@@ -1,8 +1,9 @@
 import { ociIndexMediaType } from "../../schemas/manifest.ts";
 import { expectDone } from "../../schemas/outcome.ts";
 import { nextLink, type Page, parsePage } from "../../schemas/pagination.ts";
-import { catalogName } from "../../schemas/storage-keys.ts";
+import { maySee } from "../access/guard.ts";
 import { digestOfPath, type RegistryContext, repositoryNameOf } from "../context.ts";
+import { visibleRepositories } from "../visible-repositories.ts";
 
 /** end-8: the tags of a repository, in byte order. */
 export async function listTags(context: RegistryContext): Promise<Response> {
@@ -14,11 +15,13 @@ export async function listTags(context: RegistryContext): Promise<Response> {
   return Response.json({ name: repository, tags }, { headers: link });
 }
 
-/** Docker's catalog of repositories, in byte order. */
+/** Docker's catalog: the repositories that the caller may pull from, in byte order. */
 export async function listRepositories(context: RegistryContext): Promise<Response> {
   const page = pageOf(context);
-  const { names, more } = await context.env.CATALOG.getByName(catalogName).list(page);
-  const link = more ? nextPage("/v2/_catalog", page, names.at(-1)) : {};
+  const { names, last } = await visibleRepositories(context.env, page, (name) =>
+    maySee(context, name),
+  );
+  const link = nextPage("/v2/_catalog", page, last);
   return Response.json({ repositories: names }, { headers: link });
 }
 

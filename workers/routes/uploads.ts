@@ -10,10 +10,17 @@ import { expectDone, type Outcome } from "../../schemas/outcome.ts";
 import { isSpecifiedChunkRange, parseChunkRange, uploadRange } from "../../schemas/range.ts";
 import { parseRepositoryName, type RepositoryName } from "../../schemas/reference.ts";
 import { type RegistryContext, repositoryNameOf, warn } from "../context.ts";
+import { mayMountFrom } from "../access/guard.ts";
 import { mountBlob } from "../mount.ts";
 import { rememberReached, wasReached } from "../session-cache.ts";
 import { announcedAlgorithm, contentLength, digestOfQuery, emptyBody } from "../upload-request.ts";
-import { type OpenedSession, openSession, sealAppended, sealNewSession } from "../upload-seal.ts";
+import {
+  type OpenedSession,
+  openSession,
+  type Owner,
+  sealAppended,
+  sealNewSession,
+} from "../upload-seal.ts";
 import { isStorableWhole, pushWholeBlob } from "../whole-blob.ts";
 
 /** R2's parts: regctl and the .NET SDK, which send chunks, then send chunks of this size. */
@@ -28,7 +35,8 @@ export async function startUpload(context: RegistryContext): Promise<Response> {
     const from = req.query("from");
     const source = from === undefined ? undefined : parseRepositoryName(from);
     const isNameable = from === undefined || source !== undefined;
-    if (isNameable && (await mountBlob(env, repository, mount, source))) {
+    const isReadable = (name: RepositoryName) => mayMountFrom(context, name);
+    if (isNameable && (await mountBlob(env, repository, mount, source, isReadable))) {
       return created(repository, mount);
     }
     return accepted(context, repository, algorithmOf(mount));
@@ -39,8 +47,9 @@ export async function startUpload(context: RegistryContext): Promise<Response> {
   if (isStorableWhole(digest, length)) {
     await push(context, repository, digest, length);
   } else {
-    const sealed = await sealNewSession(env, repository, algorithmOf(digest));
-    const session = await openSession(env, repository, sealed);
+    const owner = ownerOf(context, repository);
+    const sealed = await sealNewSession(env, owner, algorithmOf(digest));
+    const session = await openSession(env, owner, sealed);
     await commit(context, session, digest);
   }
   return created(repository, digest);
@@ -190,11 +199,11 @@ function located<T>(answer: Outcome<T>, { repository, sealed }: OpenedSession): 
 }
 
 async function accepted(
-  { env }: RegistryContext,
+  context: RegistryContext,
   repository: RepositoryName,
   algorithm: DigestAlgorithm,
 ): Promise<Response> {
-  const sealed = await sealNewSession(env, repository, algorithm);
+  const sealed = await sealNewSession(context.env, ownerOf(context, repository), algorithm);
   return new Response(null, {
     status: 202,
     headers: {
@@ -230,7 +239,11 @@ function sessionHeaders(repository: RepositoryName, sealed: string): Record<stri
 /** The session that the path names. @throws RegistryError NAME_INVALID, BLOB_UPLOAD_UNKNOWN */
 async function sessionOf(context: RegistryContext): Promise<OpenedSession> {
   const sealed = context.req.param("session") ?? "";
-  return openSession(context.env, repositoryNameOf(context), sealed);
+  return openSession(context.env, ownerOf(context, repositoryNameOf(context)), sealed);
+}
+
+function ownerOf({ var: { caller } }: RegistryContext, repository: RepositoryName): Owner {
+  return { repository, subject: caller.subject };
 }
 
 /** @throws RegistryError RANGE_INVALID for a Content-Range that is none */

@@ -1,0 +1,19 @@
+/** As in wrangler.toml. */
+const failuresMax = 10;
+const periodMs = 60_000;
+const countedMax = 10_000;
+
+/** What a rate limit of Cloudflare is (RateLimit's shape), in the memory of one machine. */
+export class FailureCounts {
+  readonly #counts = new Map<string, { count: number; endMs: number }>();
+
+  async limit({ key }: { key: string }): Promise<{ success: boolean }> {
+    const known = this.#counts.get(key);
+    const isRunning = known !== undefined && known.endMs > Date.now();
+    const counted = isRunning ? known : { count: 0, endMs: Date.now() + periodMs };
+    counted.count += 1;
+    if (this.#counts.size >= countedMax) this.#counts.clear();
+    this.#counts.set(key, counted);
+    return { success: counted.count <= failuresMax };
+  }
+}

@@ -1,0 +1,79 @@
+import { RegistryError } from "../../schemas/errors.ts";
+import type { RepositoryName } from "../../schemas/reference.ts";
+import { type RegistryContext, repositoryNameOf, type RouteHandler } from "../context.ts";
+import { unauthorized } from "./challenge.ts";
+import { type Action, decide, permissionsOf } from "./decision.ts";
+import { identify } from "./identify.ts";
+import { readPolicy } from "./policy-source.ts";
+
+/** What a route needs its caller to be allowed; `public` are those that everyone may use. */
+export type Need = "public" | "base" | "catalog" | "pull" | "push" | "delete";
+
+/** A handler that is reached only by who may: each route is one, so that none is forgotten. */
+export function guarded(need: Need, handler: RouteHandler): RouteHandler {
+  return async (context) => {
+    if (need !== "public") await admit(context, actionOf(context, need));
+    return handler(context);
+  };
+}
+
+/**
+ * True if a blob may be mounted from a repository: its user has to be allowed to pull there. A token
+ * for the push alone does, as clients that mount without `from` can't name the source in its scope;
+ * where only the token says what its bearer may, it has to say that too.
+ */
+export function mayMountFrom(context: RegistryContext, repository: RepositoryName): boolean {
+  const { access, policy, caller } = context.var;
+  if (caller.identity.kind !== "bearer") return maySee(context, repository);
+  const action: Action = { kind: "repository", repository, use: "pull" };
+  return decide({ type: access.type, policy }, caller, action).kind === "allow";
+}
+
+/** True if the caller may know of a repository, whatever its token is for. */
+export function maySee(
+  { var: { access, policy, caller } }: RegistryContext,
+  repository: RepositoryName,
+): boolean {
+  return permissionsOf({ type: access.type, policy }, caller.identity, repository).includes("pull");
+}
+
+/** @throws RegistryError UNAUTHORIZED, DENIED, NAME_INVALID */
+async function admit(context: RegistryContext, action: Action): Promise<void> {
+  const { env, req } = context;
+  const { access } = context.var;
+  const policy = await readPolicy(env, access.policy);
+  const caller = await identify(env, { access, policy }, req.raw);
+  if ("refused" in caller) {
+    const error = caller.refused === "token" ? "invalid_token" : undefined;
+    throw unauthorized(context, access, action, error);
+  }
+  const decision = decide({ type: access.type, policy }, caller, action);
+  switch (decision.kind) {
+    case "log in": {
+      const error = caller.grants === undefined ? undefined : "insufficient_scope";
+      throw unauthorized(context, access, action, error);
+    }
+    case "ask for more":
+      throw unauthorized(context, access, action, "insufficient_scope");
+    case "deny":
+      throw new RegistryError("DENIED", deniedWhat(action));
+    case "allow":
+      context.set("policy", policy);
+      context.set("caller", caller);
+      context.set("mayMoveTags", decision.mayMoveTags);
+  }
+}
+
+function actionOf(context: RegistryContext, need: Exclude<Need, "public">): Action {
+  if (need === "base" || need === "catalog") return { kind: need };
+  const isHead = need === "pull" && context.req.method === "HEAD";
+  return {
+    kind: "repository",
+    repository: repositoryNameOf(context),
+    use: isHead ? "head" : need,
+  };
+}
+
+function deniedWhat(action: Action): string {
+  return action.kind === "repository" ? `${action.use} in ${action.repository}` : action.kind;
+}

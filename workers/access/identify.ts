@@ -1,0 +1,127 @@
+import { Buffer } from "node:buffer";
+import type { AccessConfiguration } from "../../schemas/access-configuration.ts";
+import { RegistryError } from "../../schemas/errors.ts";
+import type { Policy } from "../../schemas/policy.ts";
+import { parseAccessClaim } from "../../schemas/scope.ts";
+import type { User } from "../../schemas/user.ts";
+import { type Caller, nobody } from "./caller.ts";
+import { countFailure, secondsPaused } from "./login-limit.ts";
+import { claimedIssuer, jobCaller, outsideCaller } from "./outside-tokens.ts";
+import { OwnTokenMaker } from "./own-tokens.ts";
+import { rememberedUser, verifiedUser } from "./passwords.ts";
+
+/** Who may come in, and by which policy. */
+export interface Doorkeeping {
+  readonly access: AccessConfiguration;
+  readonly policy: Policy | undefined;
+}
+
+/** Credentials that are not good: 401, whatever was asked for. */
+export interface Refused {
+  readonly refused: "password" | "token";
+}
+
+/** RFC 7617: a name without a colon, then the password. */
+interface Login {
+  readonly name: string;
+  readonly password: string;
+}
+
+/** Three parts in base64url: what a JWT looks like (RFC 7519). */
+const jwtPattern = /^[\w-]+\.[\w-]+\.[\w-]+$/;
+
+/**
+ * Who sent a request, by its Authorization header. `Basic Og==`, a name and password that are
+ * empty, is what podman sends for nobody.
+ * @throws RegistryError TOOMANYREQUESTS; OVERLOADED if an issuer's keys can't be had
+ */
+export async function identify(
+  env: Env,
+  { access, policy }: Doorkeeping,
+  request: Request,
+): Promise<Caller | Refused> {
+  const header = request.headers.get("Authorization");
+  if (access.type === "none" || header === null) return nobody;
+  const [scheme = "", credentials = ""] = header.trim().split(/ +/, 2);
+  if (scheme.toLowerCase() === "bearer" && access.type === "token") {
+    return orRefused(bearerCaller({ access, policy }, credentials));
+  }
+  const login = scheme.toLowerCase() === "basic" ? parseLogin(credentials) : undefined;
+  if (login === undefined) return { refused: "password" };
+  if (login.name === "" && login.password === "") return nobody;
+  return logIn(env, { access, policy }, request, login);
+}
+
+/** The caller that a user is, by a password. */
+export function userCaller({ name, readonly }: User): Caller {
+  return { identity: { kind: "user", name, readonly }, subject: name, grants: undefined };
+}
+
+/** Who logs in by name and password; a token may stand in the password's place. */
+export async function logIn(
+  env: Env,
+  { access, policy }: Doorkeeping,
+  request: Request,
+  { name, password }: Login,
+): Promise<Caller | Refused> {
+  const remembered = await rememberedUser(access.users, name, password);
+  if (remembered !== undefined) return userCaller(remembered);
+  const pauseSeconds = secondsPaused(request, name);
+  if (pauseSeconds > 0) {
+    throw new RegistryError("TOOMANYREQUESTS", `wait ${pauseSeconds} s`, {
+      "Retry-After": String(pauseSeconds),
+    });
+  }
+  if (jwtPattern.test(password)) {
+    const bearer = await orRefused(tokenAsPassword({ access, policy }, password));
+    if (!("refused" in bearer)) return bearer;
+  }
+  const user = await verifiedUser(access.users, name, password);
+  if (user !== undefined) return userCaller(user);
+  await countFailure(env, request, name);
+  return { refused: "password" };
+}
+
+/** A token of the outside service, or of an issuer that the policy trusts. */
+async function tokenAsPassword(
+  { access, policy }: Doorkeeping,
+  token: string,
+): Promise<Caller | Refused> {
+  const trusted = claimedIssuer(policy, token);
+  if (trusted !== undefined) return jobCaller(trusted, token);
+  if (access.tokens?.kind === "outside") return outsideCaller(access.tokens, policy, token);
+  return { refused: "password" };
+}
+
+async function bearerCaller(
+  { access, policy }: Doorkeeping,
+  token: string,
+): Promise<Caller | Refused> {
+  const { tokens, users } = access;
+  if (tokens?.kind === "outside") return outsideCaller(tokens, policy, token);
+  if (tokens === undefined) return { refused: "token" };
+  const { sub = "", access: claim } = await new OwnTokenMaker(tokens).verifyAccess(token);
+  const subject = String(sub);
+  const grants = parseAccessClaim(claim);
+  if (subject === "") return { ...nobody, grants };
+  if (subject.includes("\n")) return { identity: { kind: "bearer" }, subject, grants };
+  // Who is no user any more has no use of a token either.
+  const user = users.find(({ name }) => name === subject);
+  return user === undefined ? { refused: "token" } : { ...userCaller(user), grants };
+}
+
+/** What jose throws means that a token is not good. */
+async function orRefused(caller: Promise<Caller | Refused>): Promise<Caller | Refused> {
+  try {
+    return await caller;
+  } catch (error) {
+    if (error instanceof RegistryError) throw error;
+    return { refused: "token" };
+  }
+}
+
+function parseLogin(credentials: string): Login | undefined {
+  const text = Buffer.from(credentials, "base64").toString("utf8");
+  const colon = text.indexOf(":");
+  return colon === -1 ? undefined : { name: text.slice(0, colon), password: text.slice(colon + 1) };
+}

@@ -1,0 +1,26 @@
+/** How long a caller waits whose log-ins failed too often; the period of LOGIN_FAILURES too. */
+const pauseSeconds = 60;
+const pausedMax = 10_000;
+
+/** In this isolate: until when a name is refused from an address. */
+const pausedUntilMs = new Map<string, number>();
+
+/** Whose failed log-ins are counted together: nobody locks out another from elsewhere. */
+function keyOf(request: Request, name: string): string {
+  return `${request.headers.get("CF-Connecting-IP") ?? ""}\n${name.slice(0, 256)}`;
+}
+
+/** Seconds for which a log-in is not even looked at, 0 if it is. */
+export function secondsPaused(request: Request, name: string): number {
+  const untilMs = pausedUntilMs.get(keyOf(request, name)) ?? 0;
+  return Math.max(0, Math.ceil((untilMs - Date.now()) / 1000));
+}
+
+/** Counts a log-in that failed; only those count. */
+export async function countFailure(env: Env, request: Request, name: string): Promise<void> {
+  const key = keyOf(request, name);
+  const { success } = await env.LOGIN_FAILURES.limit({ key });
+  if (success) return;
+  if (pausedUntilMs.size >= pausedMax) pausedUntilMs.clear();
+  pausedUntilMs.set(key, Date.now() + pauseSeconds * 1000);
+}

@@ -1,0 +1,96 @@
+import { decodeJwt, errors, jwtVerify } from "jose";
+import type { OutsideTokens } from "../../schemas/access-configuration.ts";
+import { RegistryError } from "../../schemas/errors.ts";
+import { isTrusted, type Policy, type TrustedIssuer } from "../../schemas/policy.ts";
+import { parseAccessClaim } from "../../schemas/scope.ts";
+import type { Caller } from "./caller.ts";
+import { keySource, outsideAlgorithms } from "./key-source.ts";
+
+/** Clocks of other services differ. */
+const clockToleranceSeconds = 30;
+const discoveryMsMax = 5000;
+const discoveryRememberedMs = 60 * 60 * 1000;
+
+const keyLocations = new Map<string, { readonly url: string; readonly untilMs: number }>();
+
+/**
+ * Who the bearer of an outside token service's token is. With a policy it is a user of the name in
+ * `sub`; without one the token's `access` says all.
+ * @throws what jose throws for a token that is not good
+ */
+export async function outsideCaller(
+  tokens: OutsideTokens,
+  policy: Policy | undefined,
+  token: string,
+): Promise<Caller> {
+  const { payload } = await jwtVerify(token, keySource(tokens.publicKey), {
+    algorithms: outsideAlgorithms,
+    issuer: tokens.issuer,
+    audience: tokens.service,
+    requiredClaims: ["exp"],
+    clockTolerance: clockToleranceSeconds,
+  });
+  const name = payload.sub ?? "";
+  const isNamed = policy !== undefined && name !== "";
+  return {
+    identity: isNamed
+      ? { kind: "user", name, readonly: false }
+      : { kind: policy === undefined ? "bearer" : "anonymous" },
+    subject: `${tokens.issuer}\n${name}`,
+    grants: parseAccessClaim(payload["access"]),
+  };
+}
+
+/** The trusted issuer that a token claims to be of; nothing of the token is verified yet. */
+export function claimedIssuer(
+  policy: Policy | undefined,
+  token: string,
+): TrustedIssuer | undefined {
+  try {
+    const { iss } = decodeJwt(token);
+    return policy?.issuers.find(({ issuer }) => issuer === iss);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Which job the bearer of a trusted issuer's token is. @throws what jose throws for one that is not good */
+export async function jobCaller(trusted: TrustedIssuer, token: string): Promise<Caller> {
+  const { payload } = await jwtVerify(token, keySource(await keyLocation(trusted)), {
+    algorithms: outsideAlgorithms,
+    issuer: trusted.issuer,
+    audience: trusted.audience,
+    requiredClaims: ["sub", "exp"],
+    clockTolerance: clockToleranceSeconds,
+  });
+  if (!isTrusted(trusted, payload)) {
+    throw new errors.JWTClaimValidationFailed("no rule trusts its claims", payload);
+  }
+  return {
+    identity: { kind: "job", trusted, claims: payload },
+    subject: `${trusted.issuer}\n${payload.sub}`,
+    grants: undefined,
+  };
+}
+
+/** Where an issuer's keys are (OpenID Connect Discovery 1.0 section 4). */
+async function keyLocation({ issuer, jwksUri }: TrustedIssuer): Promise<string> {
+  if (jwksUri !== undefined) return jwksUri;
+  const known = keyLocations.get(issuer);
+  if (known !== undefined && known.untilMs > Date.now()) return known.url;
+  const url = await discover(issuer).catch(() => undefined);
+  if (typeof url !== "string") {
+    const what = `${issuer} has no discovery document that names jwks_uri`;
+    throw new RegistryError("OVERLOADED", what, { "Retry-After": "5" });
+  }
+  keyLocations.set(issuer, { url, untilMs: Date.now() + discoveryRememberedMs });
+  return url;
+}
+
+async function discover(issuer: string): Promise<unknown> {
+  const response = await fetch(`${issuer.replace(/\/$/, "")}/.well-known/openid-configuration`, {
+    signal: AbortSignal.timeout(discoveryMsMax),
+  });
+  const found = await response.json<{ issuer?: unknown; jwks_uri?: unknown }>();
+  return found.issuer === issuer ? found.jwks_uri : undefined;
+}

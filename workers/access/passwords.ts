@@ -1,0 +1,77 @@
+import { Buffer } from "node:buffer";
+import { compare } from "bcryptjs";
+import type { User } from "../../schemas/user.ts";
+
+/** How long a password that was right is remembered, so that bcrypt is paid once and not per request. */
+const rememberedMs = 60_000;
+const rememberedMax = 1000;
+
+/** A salt and hash that no password is known for, to compare with where there is no user's. */
+const anySaltAndHash = "$abcdefghijklmnopqrstuuWd6Z5Z0Z2oQ9kF0n5lN0JzV5x3v4mFe";
+
+/** Until when, by a hash of user and password under a key that this isolate made. */
+const rememberedUntilMs = new Map<string, number>();
+let memoryKey: CryptoKey | undefined;
+
+/** The user whose name and password these are, if they were right less than a minute ago here. */
+export async function rememberedUser(
+  users: readonly User[],
+  name: string,
+  password: string,
+): Promise<User | undefined> {
+  const user = users.find((candidate) => candidate.name === name);
+  if (user === undefined) return undefined;
+  const untilMs = rememberedUntilMs.get(await loginHash(user, password)) ?? 0;
+  return untilMs > Date.now() ? user : undefined;
+}
+
+/** The user whose name and password these are. A name that nobody has costs what a wrong password does. */
+export async function verifiedUser(
+  users: readonly User[],
+  name: string,
+  password: string,
+): Promise<User | undefined> {
+  const user = users.find((candidate) => candidate.name === name);
+  if (!(await isRight(users, user, password)) || user === undefined) return undefined;
+  if (rememberedUntilMs.size >= rememberedMax) rememberedUntilMs.clear();
+  rememberedUntilMs.set(await loginHash(user, password), Date.now() + rememberedMs);
+  return user;
+}
+
+/** What a user's password is stored as: another one is another. */
+export function storedPassword({ password }: User): string {
+  return password.kind === "bcrypt" ? password.hash : password.text;
+}
+
+async function isRight(
+  users: readonly User[],
+  user: User | undefined,
+  password: string,
+): Promise<boolean> {
+  if (user?.password.kind === "bcrypt") return compare(password, user.password.hash);
+  const isEqual =
+    user?.password.kind === "plain" &&
+    (await keyedHash(password)) === (await keyedHash(user.password.text));
+  const example = users.find((candidate) => candidate.password.kind === "bcrypt");
+  if (!isEqual && example !== undefined) {
+    const algorithmAndCost = storedPassword(example).slice(0, "$2b$10".length);
+    await compare(password, algorithmAndCost + anySaltAndHash);
+  }
+  return isEqual;
+}
+
+function loginHash(user: User, password: string): Promise<string> {
+  return keyedHash(JSON.stringify([user.name, storedPassword(user), password]));
+}
+
+async function keyedHash(text: string): Promise<string> {
+  memoryKey ??= await crypto.subtle.importKey(
+    "raw",
+    crypto.getRandomValues(new Uint8Array(32)),
+    { name: "HMAC", hash: "SHA-256" },
+    false,
+    ["sign"],
+  );
+  const hash = await crypto.subtle.sign("HMAC", memoryKey, Buffer.from(text));
+  return Buffer.from(hash).toString("base64");
+}
