@@ -3,7 +3,7 @@ import { anonymous, isUserName, parseHtpasswd, type User } from "./user.ts";
 import { Variables } from "./variables.ts";
 
 /** How clients show who they are: not at all, by Basic alone, or by tokens (and Basic). */
-export type AuthType = "none" | "basic" | "token";
+type AuthType = "none" | "basic" | "token";
 
 /** Tokens that the registry makes itself, at /token. */
 export interface OwnTokens {

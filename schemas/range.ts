@@ -14,7 +14,7 @@ export type BlobRange =
 /** Several ranges cost a read each; more than these are answered whole. */
 const partsMax = 100;
 /** What the heading of a part may take: a range that is not shorter saves nothing. */
-export const partHeadingBytesMax = 200;
+const partHeadingBytesMax = 200;
 
 const rangePattern = /^(\d*)-(\d*)$/;
 const chunkPattern = /^(?:bytes[ =])?(\d{1,15})-(\d{1,15})(?:\/(?:\d{1,15}|\*))?$/;

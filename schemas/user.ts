@@ -1,5 +1,5 @@
 /** How a user's password is known. */
-export type Password =
+type Password =
   | { readonly kind: "bcrypt"; readonly hash: string }
   | { readonly kind: "plain"; readonly text: string };
 

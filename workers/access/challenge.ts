@@ -31,7 +31,7 @@ export function basicChallenge({ realm }: AccessConfiguration): string {
 }
 
 /** The origin that clients know the registry by. */
-export function originOf({ req, var: { configuration } }: RegistryContext): string {
+function originOf({ req, var: { configuration } }: RegistryContext): string {
   if (configuration.url !== undefined) return configuration.url;
   const { protocol, host } = new URL(req.url);
   const forwarded = req.header("X-Forwarded-Proto")?.split(",", 1)[0]?.trim();
