@@ -117,46 +117,6 @@ describe("a chunk at a wrong offset", () => {
   });
 });
 
-describe("a chunk that says it wrong", () => {
-  test.each([
-    ["a word", "junk", 416],
-    ["nothing but a unit", "bytes", 416],
-    ["one number", "5", 416],
-    ["the wrong way round", "9-0", 416],
-    ["a minus", "-5-10", 416],
-    ["a fraction", "0-9.5", 416],
-    ["hexadecimal", "0x0-0x9", 416],
-    ["numbers without end", `0-${"9".repeat(400)}`, 416],
-    ["fewer bytes than it has", "0-8", 400],
-    ["more bytes than it has", "0-10", 400],
-  ])("%s, %s, is refused, and nothing is kept", async (_case, header, status) => {
-    const location = await startUpload(newRepository());
-    const headers = { "Content-Range": header };
-    for (const body of [randomBytes(10), stream(randomBytes(10))]) {
-      // oxlint-disable-next-line no-await-in-loop
-      const refused = await send("PATCH", location, { body, headers });
-      // oxlint-disable-next-line no-await-in-loop
-      expect(await refusal(refused)).toEqual([
-        status,
-        status === 416 ? "RANGE_INVALID" : "SIZE_INVALID",
-      ]);
-      expect(refused.headers.get("Range")).toBe(status === 416 ? "0--1" : null);
-      expect(refused.headers.get("Location")).toMatch(/^\/v2\/team\/[^?]+$/);
-    }
-    expect(await rangeOf(location)).toBe("0--1");
-  });
-
-  test.each([["bytes 0-9/10"], ["bytes 0-9/*"], ["bytes=0-9"], ["0-9/10"]])(
-    "the form %s is understood",
-    async (header) => {
-      const location = await startUpload(newRepository());
-      const headers = { "Content-Range": header };
-      const patch = await send("PATCH", location, { body: randomBytes(10), headers });
-      expect([patch.status, patch.headers.get("Range")]).toEqual([202, "0-9"]);
-    },
-  );
-});
-
 describe("two PATCHes at once", () => {
   const bytes = randomBytes(500_000);
 

@@ -67,7 +67,6 @@ describe("a manifest", () => {
     ["escapes", (json: string) => json.replace("annotations", "\\u0061nnotations")],
     ["letters of every length", (json: string) => json.replace('"id"', '"ключ 🗝 é"')],
     ["fields that nobody knows", (json: string) => json.replace("{", '{"x":[1.50,1e3,null],')],
-    ["a field twice", (json: string) => json.replace("{", '{"manifests":[],')],
   ])("with %s keeps its bytes", async (_case, change) => {
     const repository = newRepository();
     const bytes = new TextEncoder().encode(change(indexOf()));

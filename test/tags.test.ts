@@ -3,10 +3,8 @@ import {
   digestOf,
   indexOf,
   newRepository,
-  ociIndex,
   pushBlob,
   pushManifest,
-  putManifest,
   refusal,
   send,
 } from "./client.ts";
@@ -64,22 +62,6 @@ describe("the list of tags", () => {
     });
   });
 
-  test.each([
-    ["-1"],
-    ["abc"],
-    ["1.5"],
-    ["1e3"],
-    ["0x10"],
-    ["%2B5"],
-    ["5%20"],
-    ["NaN"],
-    ["Infinity"],
-  ])("with n=%s is 400", async (n) => {
-    const repository = await tagged(["a"]);
-    const response = await send("GET", `/v2/${repository}/tags/list?n=${n}`);
-    expect(await refusal(response)).toEqual([400, "PAGINATION_NUMBER_INVALID"]);
-  });
-
   test("names its repository, and is empty where only blobs are", async () => {
     const repository = newRepository();
     await pushBlob(repository, "blob");
@@ -133,54 +115,12 @@ describe("the list of tags", () => {
   });
 });
 
-describe("a tag", () => {
-  test.each([
-    ["of one character", "a"],
-    ["of 128 characters", "x".repeat(128)],
-    ["with all that it may have", "_Az09.-_"],
-    ["like a digest", `sha256-${"0".repeat(64)}.sig`],
-    ["that is a word of the routes", "list"],
-    ["that is another one", "uploads"],
-  ])("%s, %s, is pushed, listed and read", async (_case, tag) => {
-    const repository = newRepository();
-    const digest = await pushManifest(repository, tag, indexOf());
-    const head = await send("HEAD", `/v2/${repository}/manifests/${tag}`);
-    expect(head.headers.get("Docker-Content-Digest")).toBe(digest);
-    expect((await page(`/v2/${repository}/tags/list`)).tags).toEqual([tag]);
-  });
-
-  test.each([
-    ["x".repeat(129)],
-    ["-x"],
-    [".x"],
-    ["a%2Fb"],
-    ["%00"],
-    ["a%20b"],
-    ["a+b"],
-    ["caf%C3%A9"],
-    ["a@b"],
-    ["%"],
-    ["%ff"],
-    ["latest%0A"],
-  ])("%s is 400 to PUT, GET and DELETE", async (tag) => {
-    const repository = newRepository();
-    for (const method of ["PUT", "GET", "DELETE"]) {
-      const response =
-        method === "PUT"
-          ? putManifest(repository, tag, indexOf(), ociIndex)
-          : send(method, `/v2/${repository}/manifests/${tag}`);
-      // oxlint-disable-next-line no-await-in-loop
-      expect(await refusal(await response)).toEqual([400, "TAG_INVALID"]);
-    }
-  });
-
-  test("pushed by twenty clients at once names what one of them pushed", async () => {
-    const repository = newRepository();
-    const manifests = Array.from({ length: 20 }, () => indexOf());
-    await Promise.all(manifests.map((manifest) => pushManifest(repository, "latest", manifest)));
-    const got = await send("GET", `/v2/${repository}/manifests/latest`);
-    const text = await got.text();
-    expect(manifests).toContain(text);
-    expect(got.headers.get("Docker-Content-Digest")).toBe(digestOf(text));
-  });
+test("a tag pushed by twenty clients at once names what one of them pushed", async () => {
+  const repository = newRepository();
+  const manifests = Array.from({ length: 20 }, () => indexOf());
+  await Promise.all(manifests.map((manifest) => pushManifest(repository, "latest", manifest)));
+  const got = await send("GET", `/v2/${repository}/manifests/latest`);
+  const text = await got.text();
+  expect(manifests).toContain(text);
+  expect(got.headers.get("Docker-Content-Digest")).toBe(digestOf(text));
 });

@@ -160,61 +160,16 @@ describe("the Range of a session", () => {
   });
 });
 
-describe("a digest that the bytes do not have", () => {
+test("other bytes than those of a blob that the registry holds are 400, and the blob stays", async () => {
   const bytes = randomBytes(1000);
   const digest = digestOf(bytes);
-
-  test.each([
-    ["another digest", `?digest=sha256:${"0".repeat(64)}`],
-    ["another digest by sha512", `?digest=sha512:${"0".repeat(128)}`],
-    ["no digest", ""],
-    ["an empty digest", "?digest="],
-    ["a word", "?digest=foo"],
-    ["md5", `?digest=md5:${"0".repeat(32)}`],
-    ["upper case", `?digest=${digest.toUpperCase()}`],
-    ["a digit less", `?digest=${digest.slice(0, -1)}`],
-  ])("%s is 400, and the right one then 201", async (_case, query) => {
-    const repository = newRepository();
-    const location = await appended(repository, bytes);
-    expect(await refusal(await send("PUT", `${location}${query}`))).toEqual([
-      400,
-      "DIGEST_INVALID",
-    ]);
-    const status = await send("GET", location);
-    expect(status.headers.get("Range")).toBe("0-999");
-    await expectPushed(await close(location, digest), { repository, bytes, digest });
-  });
-
-  test.each([
-    ["by POST", "POST", ""],
-    ["by PUT", "PUT", ""],
-    ["by PUT of a stream", "PUT", "stream"],
-  ])("of a whole blob %s is 400, and nothing is readable by it", async (_case, method, form) => {
-    const repository = newRepository();
-    const wrong = digestOf(randomBytes(10));
-    const path =
-      method === "PUT" ? await startUpload(repository) : `/v2/${repository}/blobs/uploads/`;
-    const body = () => (form === "stream" ? stream(bytes) : bytes);
-    const refused = await send(method, `${path}?digest=${wrong}`, { body: body() });
-    expect(await refusal(refused)).toEqual([400, "DIGEST_INVALID"]);
-    for (const unreadable of [wrong, digest]) {
-      // oxlint-disable-next-line no-await-in-loop
-      const head = await send("HEAD", `/v2/${repository}/blobs/${unreadable}`);
-      expect(head.status).toBe(404);
-    }
-    const again = await send(method, `${path}?digest=${digest}`, { body: body() });
-    await expectPushed(again, { repository, bytes, digest });
-  });
-
-  test("of a blob that the registry holds is 400, and the blob stays", async () => {
-    const held = newRepository();
-    await pushBlob(held, bytes);
-    const repository = newRepository();
-    const refused = await close(await startUpload(repository), digest, randomBytes(1000));
-    expect(await refusal(refused)).toEqual([400, "DIGEST_INVALID"]);
-    expect((await send("HEAD", `/v2/${repository}/blobs/${digest}`)).status).toBe(404);
-    expect((await send("GET", `/v2/${held}/blobs/${digest}`)).status).toBe(200);
-  });
+  const held = newRepository();
+  await pushBlob(held, bytes);
+  const repository = newRepository();
+  const refused = await close(await startUpload(repository), digest, randomBytes(1000));
+  expect(await refusal(refused)).toEqual([400, "DIGEST_INVALID"]);
+  expect((await send("HEAD", `/v2/${repository}/blobs/${digest}`)).status).toBe(404);
+  expect((await send("GET", `/v2/${held}/blobs/${digest}`)).status).toBe(200);
 });
 
 test("twenty sessions of one blob, all at once, end in 201", async () => {
