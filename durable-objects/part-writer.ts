@@ -26,6 +26,9 @@ export function blobBytesMax(partBytes: number): number {
   return partsMax * partBytes;
 }
 
+/** The client is gone, or what it sent is no body. */
+export class BrokenBody extends Error {}
+
 /** More bytes came than the parts can hold. */
 export class TooManyParts extends Error {}
 
@@ -126,7 +129,7 @@ export class PartWriter {
 
   /**
    * Reads a body to its end and answers its bytes; of one that is longer than `length`, some more.
-   * @throws what the body throws when the client is gone, what R2 throws, NoBuffer, TooManyParts
+   * @throws BrokenBody, what R2 throws, NoBuffer, TooManyParts
    */
   async read(
     reader: ReadableStreamBYOBReader,
@@ -140,7 +143,11 @@ export class PartWriter {
       await this.prepare(length === undefined ? undefined : length - bytes);
       const room = this.#room();
       watch.awaitBytes();
-      const { done, value } = await reader.readAtLeast(Math.min(readBytesMin, room.length), room);
+      const { done, value } = await reader
+        .readAtLeast(Math.min(readBytesMin, room.length), room)
+        .catch((error: unknown) => {
+          throw new BrokenBody(String(error));
+        });
       watch.gotBytes();
       if (this.#reservation !== undefined) this.#reservation.touchedMs = Date.now();
       if (value !== undefined) {

@@ -1,11 +1,11 @@
 import { refuse, type Refusal } from "../schemas/outcome.ts";
 import { uploadRange } from "../schemas/range.ts";
 import { NoBuffer } from "./part-buffers.ts";
-import { TooManyParts } from "./part-writer.ts";
+import { BrokenBody, TooManyParts } from "./part-writer.ts";
 
 /** Bytes that do not belong where the session stands (end-5): the client is told where that is. */
-export function outOfTurn(offset: number): Refusal {
-  return refuse("RANGE_INVALID", `the session has ${offset} bytes`, {
+export function outOfTurn(offset: number, why: string): Refusal {
+  return refuse("RANGE_INVALID", `${why}, and the session has ${offset} bytes`, {
     Range: uploadRange(offset),
   });
 }
@@ -13,7 +13,8 @@ export function outOfTurn(offset: number): Refusal {
 /** What is thrown while a body is written, as the client is told it. Nothing of it was kept. */
 export function refusalOf(error: unknown): Refusal {
   if (error instanceof TooManyParts) return refuse("BLOB_TOO_LARGE", "more than 10,000 parts");
-  const what = error instanceof NoBuffer ? error.message : "the body broke off or R2 failed";
+  if (error instanceof BrokenBody) return refuse("BODY_INCOMPLETE", "it broke off");
+  const what = error instanceof NoBuffer ? error.message : "R2 failed";
   console.warn(JSON.stringify({ event: "upload request failed", error: String(error) }));
   return refuse("OVERLOADED", what, { "Retry-After": "2" });
 }

@@ -13,6 +13,9 @@ import { begun, readBody, type UploadBody } from "./upload-body.ts";
 import { outOfTurn, refusalOf } from "./upload-refusal.ts";
 import type { SealedSession, UploadState } from "./upload-state.ts";
 
+/** Why a second body is refused. */
+const meanwhile = "another body is being read";
+
 /**
  * One per upload session that a PATCH reached. It keeps the offset, the parts in R2, the bytes
  * behind them and the running digest.
@@ -45,7 +48,7 @@ export class UploadSession extends DurableObject<Env> {
       const state = this.#live(session);
       if (!state.ok) return state;
       const holder = await this.#lock.enter();
-      if (holder === undefined) return outOfTurn(state.value.offset);
+      if (holder === undefined) return outOfTurn(state.value.offset, meanwhile);
       try {
         return await this.#write(session, body, holder, async (stored, writer, offset) => {
           this.#keep(stored, writer, offset);
@@ -76,7 +79,7 @@ export class UploadSession extends DurableObject<Env> {
       const live = this.#live(session);
       if (!live.ok) return live;
       const holder = await this.#lock.enter();
-      if (holder === undefined) return outOfTurn(live.value.offset);
+      if (holder === undefined) return outOfTurn(live.value.offset, meanwhile);
       return inTime(
         this.#commitAs(digest, holder, () => this.#close(session, digest, body, holder)),
         holder.bodyRead,
@@ -190,7 +193,9 @@ export class UploadSession extends DurableObject<Env> {
     const state = begun(live.value, body);
     if (state.stage !== "open") return refuse("BLOB_UPLOAD_INVALID", "its bytes are complete");
     const { chunk, length } = body ?? {};
-    if (chunk !== undefined && chunk.offset !== state.offset) return outOfTurn(state.offset);
+    if (chunk !== undefined && chunk.offset !== state.offset) {
+      return outOfTurn(state.offset, `the chunk begins at byte ${chunk.offset}`);
+    }
     if (chunk !== undefined && length !== undefined && length !== chunk.length) {
       return refuse("SIZE_INVALID", `Content-Length ${length}, Content-Range ${chunk.length}`);
     }

@@ -37,8 +37,12 @@ const errorTable = {
   BLOB_UPLOAD_UNKNOWN: {
     status: 404,
     message: "blob upload unknown to registry",
-    advice:
-      "the upload session was closed, cancelled or expired: start again with POST /v2/<name>/blobs/uploads/",
+    advice: "start the upload again with POST /v2/<name>/blobs/uploads/",
+  },
+  BODY_INCOMPLETE: {
+    status: 408,
+    message: "request body incomplete",
+    advice: "send the same request again",
   },
   DENIED: {
     status: 403,
@@ -169,6 +173,7 @@ export type ErrorCode = keyof typeof errorTable;
 /** Codes that the wire knows under another name: the spec has one code for two of our statuses. */
 const wireCodes: Partial<Record<ErrorCode, string>> = {
   BLOB_TOO_LARGE: "SIZE_INVALID",
+  BODY_INCOMPLETE: "SIZE_INVALID",
   MANIFEST_TOO_LARGE: "MANIFEST_INVALID",
   OVERLOADED: "UNAVAILABLE",
   RANGE_NOT_SATISFIABLE: "RANGE_INVALID",

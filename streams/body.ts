@@ -1,4 +1,5 @@
 /** Reading of request bodies that both the Worker and the Durable Objects need. */
+import { RegistryError } from "../schemas/errors.ts";
 
 /** A client that sends nothing for so long does not wait for its answer to be drained for. */
 const drainStallMsMax = 5000;
@@ -48,7 +49,10 @@ async function stallOrEnd(
   clearInterval(timer);
 }
 
-/** The bytes of a whole body, or undefined if they are more than `bytesMax`: the rest is not read. */
+/**
+ * The bytes of a whole body, or undefined if they are more than `bytesMax`: the rest is not read.
+ * @throws RegistryError BODY_INCOMPLETE if it breaks off
+ */
 export async function readBytes(
   body: ReadableStream<Uint8Array> | null,
   bytesMax: number,
@@ -56,10 +60,14 @@ export async function readBytes(
   if (body === null) return new Uint8Array();
   const blocks: Uint8Array[] = [];
   let size = 0;
-  for await (const block of body.values({ preventCancel: true })) {
-    size += block.byteLength;
-    if (size > bytesMax) return undefined;
-    blocks.push(block);
+  try {
+    for await (const block of body.values({ preventCancel: true })) {
+      size += block.byteLength;
+      if (size > bytesMax) return undefined;
+      blocks.push(block);
+    }
+  } catch {
+    throw new RegistryError("BODY_INCOMPLETE", `it broke off after ${size} bytes`);
   }
   const bytes = new Uint8Array(size);
   let at = 0;
@@ -71,7 +79,8 @@ export async function readBytes(
 }
 
 /**
- * What an early error reads of a body before it cuts the rest: twice the chunk that clients are asked
- * to send. Go clients whose chunk is cut report a broken pipe in the place of the answer.
+ * What an answer reads of a body that it has no use for, before it cuts the rest: more than the edge
+ * lets through on most plans. Clients whose body is cut report a broken pipe, or nothing but a
+ * closed connection, in the place of the answer.
  */
-export const drainBytesMax = 16 * 1024 * 1024;
+export const drainBytesMax = 128 * 1024 * 1024;

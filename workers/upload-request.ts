@@ -10,7 +10,8 @@ import { digestIn, type RegistryContext } from "./context.ts";
 export function digestOfQuery({ req }: RegistryContext): Digest | undefined {
   const [first, ...more] = req.queries("digest") ?? [];
   if (more.some((other) => other !== first)) {
-    throw new RegistryError("DIGEST_INVALID", "the query has two digests");
+    const named = [first, ...more].join(" and ").slice(0, 300);
+    throw new RegistryError("DIGEST_INVALID", `the query has two digests, ${named}`);
   }
   return first === undefined ? undefined : digestIn(first);
 }
@@ -23,10 +24,15 @@ export function announcedAlgorithm({ req }: RegistryContext): DigestAlgorithm {
   throw new RegistryError("DIGEST_INVALID", `digest-algorithm is "${text.slice(0, 100)}"`);
 }
 
-/** Content-Length in bytes; undefined for a stream (chunked, or HTTP/2 without the header). */
+/**
+ * Content-Length in bytes; undefined for a stream (chunked, or HTTP/2 without the header).
+ * @throws RegistryError SIZE_INVALID
+ */
 export function contentLength({ headers }: Request): number | undefined {
   const text = headers.get("Content-Length");
-  return text === null ? undefined : Number(text);
+  if (text === null) return undefined;
+  if (/^\d+$/.test(text)) return Number(text);
+  throw new RegistryError("SIZE_INVALID", `Content-Length is "${text.slice(0, 100)}"`);
 }
 
 /** The body of a request that has none. */

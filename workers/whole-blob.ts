@@ -21,6 +21,9 @@ const verifiedAlgorithms: ReadonlySet<DigestAlgorithm> = new Set(["sha256", "sha
 /** R2's error for a body that does not have the digest that was asked for. */
 const checksumMismatch = /\(10037\)/;
 
+/** The runtime's error for a body that does not come to its end; R2's own have a code. */
+const brokenBody = /^(?!.*\(\d{5}\)).*(?:connection lost|disconnected prematurely)/i;
+
 /** A token that waited longer for its body is renewed. */
 const tokenAgeMsMax = 10 * 60 * 1000;
 
@@ -95,6 +98,7 @@ async function store(env: Env, { repository, digest, bytes }: WholeBlob): Promis
     });
   } catch (error) {
     if (checksumMismatch.test(String(error))) throw wrongDigest(digest);
+    if (brokenBody.test(String(error))) throw new RegistryError("BODY_INCOMPLETE", "it broke off");
     throw new RegistryError("OVERLOADED", "R2 did not take the blob", { "Retry-After": "2" });
   }
   return key;

@@ -77,7 +77,9 @@ function decideRepository(
   if (!wanted.some((permission) => held.includes(permission))) {
     return identity.kind === "anonymous" ? { kind: "log in" } : { kind: "deny" };
   }
-  const usable = held.filter((permission) => isUsable(grants, repository, permission));
+  const usable = permissions.filter(
+    (permission) => isHeld(held, permission) && isUsable(grants, repository, permission),
+  );
   if (!wanted.some((permission) => usable.includes(permission))) return { kind: "ask for more" };
   return { kind: "allow", mayMoveTags: usable.includes("push") };
 }
@@ -89,13 +91,16 @@ export function permissionsOf(
   repository: RepositoryName,
 ): readonly Permission[] {
   if (type === "none" || identity.kind === "bearer") return permissions;
-  if (identity.kind === "anonymous") {
-    return policy === undefined ? [] : permissionsOfAnyone(policy, repository);
+  // What everyone may, who is logged in may too.
+  const ofAnyone = policy === undefined ? [] : permissionsOfAnyone(policy, repository);
+  if (identity.kind === "anonymous") return ofAnyone;
+  if (identity.kind === "job") {
+    return [...permissionsOfJob(identity.trusted, identity.claims, repository), ...ofAnyone];
   }
-  if (identity.kind === "job")
-    return permissionsOfJob(identity.trusted, identity.claims, repository);
   const held =
-    policy === undefined ? permissions : permissionsOfUser(policy, identity.name, repository);
+    policy === undefined
+      ? permissions
+      : [...permissionsOfUser(policy, identity.name, repository), ...ofAnyone];
   return identity.readonly ? held.filter((permission) => permission === "pull") : held;
 }
 
@@ -103,6 +108,11 @@ export function permissionsOf(
 export function isAdministrator({ policy }: AccessRules, identity: Identity): boolean {
   if (identity.kind !== "user" || identity.readonly) return false;
   return policy === undefined || policy.adminUsers.includes(identity.name);
+}
+
+/** True if a permission is there; who may push may also do the smaller `create`. */
+function isHeld(held: readonly Permission[], permission: Permission): boolean {
+  return held.includes(permission) || (permission === "create" && held.includes("push"));
 }
 
 /** True if a token is for the permission; one for `push` is for the smaller `create` too. */

@@ -20,11 +20,12 @@ export function guarded(need: Need, handler: RouteHandler): RouteHandler {
 /**
  * True if a blob may be mounted from a repository: its user has to be allowed to pull there. A token
  * for the push alone does, as clients that mount without `from` can't name the source in its scope;
- * where only the token says what its bearer may, it has to say that too.
+ * where the token itself says what its bearer may, it has to say that too.
  */
 export function mayMountFrom(context: RegistryContext, repository: RepositoryName): boolean {
   const { access, policy, caller } = context.var;
-  if (caller.identity.kind !== "bearer") return maySee(context, repository);
+  const isSaidByToken = caller.identity.kind === "bearer" || access.tokens?.kind === "outside";
+  if (!isSaidByToken) return maySee(context, repository);
   const action: Action = { kind: "repository", repository, use: "pull" };
   return decide({ type: access.type, policy }, caller, action).kind === "allow";
 }

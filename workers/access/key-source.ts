@@ -24,6 +24,7 @@ export const outsideAlgorithms = [
   "PS384",
   "PS512",
   "EdDSA",
+  "Ed25519",
 ];
 
 /** Keys of an issuer change rarely; a `kid` that is not known makes them be fetched again. */
@@ -38,25 +39,53 @@ const sources = new Map<string, JWTVerifyGetKey>();
 export function keySource(configured: string): JWTVerifyGetKey {
   const known = sources.get(configured);
   if (known !== undefined) return known;
-  const source = makeSource(configured.trim());
+  const source = sourceIn(configured.trim());
+  if (source === undefined) throw noKey();
   sources.set(configured, source);
   return source;
 }
 
-function makeSource(text: string): JWTVerifyGetKey {
-  if (/^https?:/.test(text)) return remoteSource(text);
+function sourceIn(text: string): JWTVerifyGetKey | undefined {
+  if (/^https?:/.test(text)) return URL.canParse(text) ? remoteSource(text) : undefined;
   if (text.startsWith("-----BEGIN CERTIFICATE-----")) {
-    return async ({ alg }) => importX509(text, alg);
+    return singleKey((algorithm) => importX509(text, algorithm));
   }
-  if (text.startsWith("-----BEGIN")) return async ({ alg }) => importSPKI(text, alg);
+  if (text.startsWith("-----BEGIN")) return singleKey((algorithm) => importSPKI(text, algorithm));
   const json = parseJson(text.startsWith("{") ? text : Buffer.from(text, "base64").toString());
-  if (json !== undefined && "keys" in json) {
+  if (json === undefined) return undefined;
+  if ("keys" in json) return keySet(json);
+  return "kty" in json ? singleKey((algorithm) => importJWK(json as JWK, algorithm)) : undefined;
+}
+
+function keySet(json: object): JWTVerifyGetKey | undefined {
+  try {
     return createLocalJWKSet(json as unknown as JSONWebKeySet);
+  } catch {
+    return undefined;
   }
-  if (json !== undefined && "kty" in json) {
-    return async ({ alg }) => (await importJWK(json as JWK, alg)) as CryptoKey;
-  }
-  throw new RegistryError(
+}
+
+/** One key for all tokens, whatever they name. Where it is none for any algorithm, it is no key. */
+function singleKey(
+  importAs: (algorithm: string) => Promise<CryptoKey | Uint8Array>,
+): JWTVerifyGetKey {
+  const publicKeyFor = async (algorithm: string) => {
+    const key = await importAs(algorithm);
+    if ("type" in key && key.type === "public") return key;
+    throw new TypeError("it is a secret");
+  };
+  return async ({ alg = "" }) => {
+    try {
+      return await publicKeyFor(alg);
+    } catch (error) {
+      const others = await Promise.allSettled(outsideAlgorithms.map(publicKeyFor));
+      throw others.some(({ status }) => status === "fulfilled") ? error : noKey();
+    }
+  };
+}
+
+function noKey(): RegistryError {
+  return new RegistryError(
     "UNAVAILABLE",
     "REGISTRY_AUTH_TOKEN_PUBLICKEY is neither PEM, a JWK in base64, a JWKS, nor the URL of one",
   );
@@ -71,7 +100,9 @@ function remoteSource(url: string): JWTVerifyGetKey {
     } catch (error) {
       if (error instanceof errors.JWKSNoMatchingKey) throw error;
       if (error instanceof errors.JWKSMultipleMatchingKeys) throw error;
-      throw new RegistryError("OVERLOADED", `no keys from ${url}`, { "Retry-After": "5" });
+      // The origin alone: the rest of a URL may be secret.
+      const { origin } = new URL(url);
+      throw new RegistryError("OVERLOADED", `no keys from ${origin}`, { "Retry-After": "5" });
     }
   };
 }

@@ -1,8 +1,9 @@
-import { decodeJwt, errors, jwtVerify } from "jose";
+import { decodeJwt, errors, jwtVerify, type JWTVerifyGetKey } from "jose";
 import type { OutsideTokens } from "../../schemas/access-configuration.ts";
 import { RegistryError } from "../../schemas/errors.ts";
 import { isTrusted, type Policy, type TrustedIssuer } from "../../schemas/policy.ts";
 import { parseAccessClaim } from "../../schemas/scope.ts";
+import { anonymous } from "../../schemas/user.ts";
 import type { Caller } from "./caller.ts";
 import { keySource, outsideAlgorithms } from "./key-source.ts";
 
@@ -31,7 +32,7 @@ export async function outsideCaller(
     clockTolerance: clockToleranceSeconds,
   });
   const name = payload.sub ?? "";
-  const isNamed = policy !== undefined && name !== "";
+  const isNamed = policy !== undefined && name !== "" && name !== anonymous;
   return {
     identity: isNamed
       ? { kind: "user", name, readonly: false }
@@ -41,14 +42,16 @@ export async function outsideCaller(
   };
 }
 
-/** The trusted issuer that a token claims to be of; nothing of the token is verified yet. */
+/** The trusted issuer that a token claims to be of, and for us; nothing of it is verified yet. */
 export function claimedIssuer(
   policy: Policy | undefined,
   token: string,
 ): TrustedIssuer | undefined {
   try {
-    const { iss } = decodeJwt(token);
-    return policy?.issuers.find(({ issuer }) => issuer === iss);
+    const { iss, aud } = decodeJwt(token);
+    return policy?.issuers.find(
+      ({ issuer, audience }) => issuer === iss && [aud].flat().includes(audience),
+    );
   } catch {
     return undefined;
   }
@@ -56,7 +59,7 @@ export function claimedIssuer(
 
 /** Which job the bearer of a trusted issuer's token is. @throws what jose throws for one that is not good */
 export async function jobCaller(trusted: TrustedIssuer, token: string): Promise<Caller> {
-  const { payload } = await jwtVerify(token, keySource(await keyLocation(trusted)), {
+  const { payload } = await jwtVerify(token, keysOf(trusted), {
     algorithms: outsideAlgorithms,
     issuer: trusted.issuer,
     audience: trusted.audience,
@@ -73,13 +76,26 @@ export async function jobCaller(trusted: TrustedIssuer, token: string): Promise<
   };
 }
 
+/** Keys that are not where they were are looked for anew by who comes next. */
+function keysOf(trusted: TrustedIssuer): JWTVerifyGetKey {
+  return async (header, token) => {
+    const source = keySource(await keyLocation(trusted));
+    try {
+      return await source(header, token);
+    } catch (error) {
+      if (error instanceof RegistryError) keyLocations.delete(trusted.issuer);
+      throw error;
+    }
+  };
+}
+
 /** Where an issuer's keys are (OpenID Connect Discovery 1.0 section 4). */
 async function keyLocation({ issuer, jwksUri }: TrustedIssuer): Promise<string> {
   if (jwksUri !== undefined) return jwksUri;
   const known = keyLocations.get(issuer);
   if (known !== undefined && known.untilMs > Date.now()) return known.url;
   const url = await discover(issuer).catch(() => undefined);
-  if (typeof url !== "string") {
+  if (typeof url !== "string" || !/^https?:/.test(url) || !URL.canParse(url)) {
     const what = `${issuer} has no discovery document that names jwks_uri`;
     throw new RegistryError("OVERLOADED", what, { "Retry-After": "5" });
   }

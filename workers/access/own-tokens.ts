@@ -152,12 +152,15 @@ async function importKey(pem: string): Promise<SigningKey> {
   }
   throw new RegistryError(
     "UNAVAILABLE",
-    `REGISTRY_AUTH_TOKEN_PRIVATEKEY is no key for ${algorithms.join(", ")}`,
+    `REGISTRY_AUTH_TOKEN_PRIVATEKEY has no key for ${algorithms.join(", ")}: make one with ` +
+      "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256",
   );
 }
 
 async function importAs(algorithm: string, pem: string): Promise<SigningKey> {
   const privateKey = await importPKCS8(pem, algorithm, { extractable: true });
+  // That an RSA key is too short is told by its first signature.
+  await new SignJWT().setProtectedHeader({ alg: algorithm }).sign(privateKey);
   const { kty, crv, x, y, n, e, d } = await exportJWK(privateKey);
   const parts = Object.entries({ kty, crv, x, y, n, e }).filter(([, value]) => value !== undefined);
   const bare = Object.fromEntries(parts) as JWK;

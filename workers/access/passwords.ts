@@ -49,9 +49,9 @@ async function isRight(
   password: string,
 ): Promise<boolean> {
   if (user?.password.kind === "bcrypt") return compare(password, user.password.hash);
+  const text = user?.password.text;
   const isEqual =
-    user?.password.kind === "plain" &&
-    (await keyedHash(password)) === (await keyedHash(user.password.text));
+    (await keyedHash(password)) === (await keyedHash(text ?? "")) && text !== undefined;
   const example = users.find((candidate) => candidate.password.kind === "bcrypt");
   if (!isEqual && example !== undefined) {
     const algorithmAndCost = storedPassword(example).slice(0, "$2b$10".length);

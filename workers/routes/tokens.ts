@@ -1,6 +1,12 @@
 import type { OwnTokens } from "../../schemas/access-configuration.ts";
 import { RegistryError } from "../../schemas/errors.ts";
-import { catalogScope, parseScopes, repositoryOf, type Scope } from "../../schemas/scope.ts";
+import {
+  catalogScope,
+  isGranted,
+  parseScopes,
+  repositoryOf,
+  type Scope,
+} from "../../schemas/scope.ts";
 import { readBytes } from "../../streams/body.ts";
 import type { Caller } from "../access/caller.ts";
 import { basicChallenge } from "../access/challenge.ts";
@@ -32,6 +38,9 @@ export async function postToken(context: RegistryContext): Promise<Response> {
   const tokens = ownTokens(context);
   const door = await doorkeeping(context);
   const bytes = await readBytes(context.req.raw.body, formBytesMax);
+  if (bytes === undefined) {
+    throw new RegistryError("SCOPE_INVALID", `the form has more than ${formBytesMax} bytes`);
+  }
   const form = new URLSearchParams(new TextDecoder().decode(bytes));
   const caller = await callerOf(context, tokens, door, form);
   if ("refused" in caller) throw wrongLogin(context);
@@ -97,10 +106,9 @@ async function answer(
 /** What of a scope the caller may have: a token with less than was asked for is no error. */
 function grant({ access, policy }: Doorkeeping, { identity }: Caller, scope: Scope): Scope[] {
   const rules = { type: access.type, policy };
-  const isNamed = ({ type, name }: Scope) => type === scope.type && name === scope.name;
   // Of a job's token nobody could tell later which repositories the job may see.
-  if (isNamed(catalogScope)) return identity.kind === "job" ? [] : [catalogScope];
-  if (isNamed(administrationScope)) {
+  if (isGranted([scope], catalogScope)) return identity.kind === "job" ? [] : [catalogScope];
+  if (isGranted([scope], administrationScope)) {
     return isAdministrator(rules, identity) ? [administrationScope] : [];
   }
   const repository = repositoryOf(scope);
