@@ -14,6 +14,8 @@ export interface CommandOptions {
   /** Added to this process's environment. */
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** What the program reads, as a password is piped to it. */
+  readonly stdin?: string;
 }
 
 /** A program is killed after this time, which is generous for a layer of 600 MiB. */
@@ -47,8 +49,11 @@ export async function run(
   const child = spawn(program, args, {
     env: { ...process.env, ...options.env },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["pipe", "pipe", "pipe"],
   });
+  // A program may end without having read it.
+  child.stdin.on("error", () => {});
+  child.stdin.end(options.stdin ?? "");
   const stdout: Uint8Array[] = [];
   const stderr: Uint8Array[] = [];
   child.stdout.on("data", (chunk: Uint8Array) => stdout.push(chunk));

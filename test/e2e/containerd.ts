@@ -84,10 +84,16 @@ export class Containerd {
     return run(programs[this.#version].ctr, ["--address", socketOf(this.#folder), ...args]);
   }
 
-  /** Pushes an image of an archive under the name that it has there. */
-  async push(image: string, archive: string): Promise<void> {
+  /** Runs ctr where there is no network, so that the daemon does all that needs one. */
+  async ctrWithoutNetwork(...args: readonly string[]): Promise<Output> {
+    const ctr = [programs[this.#version].ctr, "--address", socketOf(this.#folder)];
+    return run(tools.unshare, ["--net", ...ctr, ...args]);
+  }
+
+  /** Pushes an image of an archive under the name that it has there; `flags` choose how. */
+  async push(image: string, archive: string, ...flags: readonly string[]): Promise<void> {
     await this.ctr("images", "import", `--snapshotter=${snapshotter}`, archive);
-    await this.ctr("images", "push", "--plain-http", image);
+    await this.ctr("images", "push", "--plain-http", ...flags, image);
   }
 
   /** Pulls an image; `flags` choose among the ways in which ctr can do so. */

@@ -1,7 +1,8 @@
 /** A docker engine of our own: own data, own socket, no network, nothing of the system's engine. */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { CommandError, type Output, run } from "./command.ts";
+import type { Account } from "./account.ts";
+import { CommandError, type CommandOptions, type Output, run } from "./command.ts";
 import { Daemon } from "./daemon.ts";
 import { removeFolder, startInFolder } from "./folder.ts";
 import { readSavedImage, type SavedImage } from "./saved-image.ts";
@@ -49,9 +50,18 @@ export class Dockerd {
 
   /** Runs the docker command. */
   async docker(...args: readonly string[]): Promise<Output> {
+    return this.#run(args, {});
+  }
+
+  /** Logs in to a registry, with the password piped as jobs pipe it. */
+  async logIn(registry: string, { name, password }: Account): Promise<Output> {
+    return this.#run(["login", registry, "-u", name, "--password-stdin"], { stdin: password });
+  }
+
+  async #run(args: readonly string[], options: CommandOptions): Promise<Output> {
     const client = ["--host", socketOf(this.#folder), "--config", join(this.#folder, "client")];
     try {
-      return await run(tools.docker, [...client, ...args]);
+      return await run(tools.docker, [...client, ...args], options);
     } catch (error) {
       if (error instanceof CommandError) {
         // What the registry answered stands in the engine's log, not in the command's output.

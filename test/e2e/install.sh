@@ -4,16 +4,19 @@
 # their own, which test/e2e/tools.ts computes by the same rule, so nothing of the system is replaced.
 set -euo pipefail
 
+folder="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 bin="${XDG_CACHE_HOME:-$HOME/.cache}/longshore-e2e/bin"
 
 # Debian's packages: name and upstream version (Debian's own revision may move with security fixes).
 packages='
-containerd 1.6.20
-curl       7.88.1
-docker.io  20.10.24
-podman     4.3.1
-runc       1.1.5
-skopeo     1.9.3
+apache2-utils 2.4
+containerd    1.6.20
+curl          7.88.1
+docker.io     20.10.24
+podman        4.3.1
+python3-venv  3.11.2
+runc          1.1.5
+skopeo        1.9.3
 '
 
 # Go clients: module, version, the program's path in the module, build tags.
@@ -23,9 +26,15 @@ github.com/containerd/containerd/v2         v2.4.2          cmd/containerd $cont
 github.com/containerd/containerd/v2         v2.4.2          cmd/ctr        $containerd_tags
 github.com/google/go-containerregistry      v0.22.1         cmd/crane
 github.com/regclient/regclient              v0.11.7         cmd/regctl
+github.com/moby/buildkit                    v0.25.1         cmd/buildctl
+github.com/moby/buildkit                    v0.25.1         cmd/buildkitd
 github.com/moby/moby/v2                     v2.0.0-beta.24  cmd/dockerd
+github.com/sigstore/cosign/v2               v2.6.5          cmd/cosign
 helm.sh/helm/v3                             v3.22.0         cmd/helm
 "
+
+# Go programs of our own, each a folder of test/e2e/programs.
+own_programs='kubelet-images oras-referrers'
 
 fail() {
   echo "$0: $*" >&2
@@ -56,7 +65,14 @@ if [ "${#missing[@]}" -gt 0 ]; then
   DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"
 fi
 
+# go_install TAGS PACKAGE: builds a program, without what only debuggers read.
+go_install() {
+  CGO_ENABLED=0 GOBIN="$bin" go install -ldflags='-s -w' -tags="$1" "$2"
+}
+
 mkdir -p "$bin"
+scratch="$(mktemp -d)"
+trap 'rm -rf "$scratch"' EXIT
 while read -r module version path tags; do
   [ -n "$module" ] || continue
   program="$bin/$(basename "$path")"
@@ -66,6 +82,37 @@ while read -r module version path tags; do
     continue
   fi
   echo "building $(basename "$path") $version"
-  CGO_ENABLED=0 GOBIN="$bin" go install -tags="$tags" \
-    "$module/$path@$version"
+  if [ "$module" = github.com/moby/buildkit ]; then
+    # Go installs no program by its version if the go.mod beside it excludes versions of others,
+    # so a module made for this requires it.
+    (
+      cd "$scratch"
+      [ -e go.mod ] || go mod init longshore.test/clients
+      go get "$module/$path@$version"
+      go_install "$tags" "$module/$path"
+    )
+  else
+    go_install "$tags" "$module/$path@$version"
+  fi
 done <<<"$programs"
+
+for program in $own_programs; do
+  # Go itself sees whether anything has changed since the last time.
+  echo "building $program"
+  (
+    cd "$folder/programs/$program"
+    go_install '' .
+  )
+done
+
+# ORAS for Python, with all that it needs, in an environment of its own.
+requirements="$folder/programs/oras-python/requirements.txt"
+python="$bin/../oras-python"
+if cmp --silent "$requirements" "$python/requirements.txt"; then
+  echo "$(grep '^oras==' "$requirements") is installed"
+else
+  rm -rf "$python"
+  /usr/bin/python3 -m venv "$python"
+  "$python/bin/pip" install --disable-pip-version-check --no-deps --requirement "$requirements"
+  cp "$requirements" "$python/requirements.txt"
+fi

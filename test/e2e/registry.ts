@@ -19,22 +19,32 @@ async function endsSoon(pid: number): Promise<boolean> {
   return false;
 }
 
+/** How to start it. */
+export interface RegistryOptions {
+  /** The errors that a test which breaks connections expects in the log. */
+  readonly expected?: RegExp;
+  /** Added to its environment. */
+  readonly variables?: Readonly<Record<string, string>>;
+}
+
 /** A running registry, started as its users start it. */
 export class Registry {
   readonly #folder: string;
+  readonly #options: RegistryOptions;
   readonly #errors: string[] = [];
   #daemon: Daemon | undefined;
   /** 0 until the first start: the port is the system's choice, and stays the same at restarts. */
   #port = 0;
 
-  private constructor(folder: string) {
+  private constructor(folder: string, options: RegistryOptions) {
     this.#folder = folder;
+    this.#options = options;
   }
 
   /** Starts a registry with nothing in it. */
-  static async start(): Promise<Registry> {
+  static async start(options: RegistryOptions = {}): Promise<Registry> {
     return startInFolder(async (folder) => {
-      const registry = new Registry(folder);
+      const registry = new Registry(folder, options);
       await registry.#start();
       return registry;
     });
@@ -103,6 +113,7 @@ export class Registry {
         REGISTRY_HOST: host,
         REGISTRY_PORT: String(this.#port),
         REGISTRY_STORAGE_PATH: storage,
+        ...this.#options.variables,
       },
       logFile,
       isReady: async (log) => {
@@ -120,7 +131,8 @@ export class Registry {
     try {
       const response = await fetch(`${this.url}/v2/`);
       await response.arrayBuffer();
-      return response.status === 200;
+      // 401 where it has users.
+      return response.status === 200 || response.status === 401;
     } catch {
       return false;
     }
@@ -133,7 +145,8 @@ export class Registry {
     this.#daemon = undefined;
     await daemon.stop();
     const log = (await daemon.log()).split("\n");
-    this.#errors.push(...log.filter((line) => /error/iu.test(line)));
+    const errors = log.filter((line) => /error/iu.test(line));
+    this.#errors.push(...errors.filter((line) => this.#options.expected?.test(line) !== true));
     const left: string[] = [];
     for (const { pid, name } of started) {
       if (!(await endsSoon(pid))) {

@@ -12,12 +12,19 @@ const manifestTypes = [
   "application/vnd.docker.distribution.manifest.v2+json",
 ];
 
+const indexType = "application/vnd.oci.image.index.v1+json";
+
 /** The manifest of an image for one platform. */
 export interface RemoteManifest {
   /** Its own digest. */
   readonly digest: string;
   readonly config: Descriptor;
   readonly layers: readonly Descriptor[];
+}
+
+/** One of the descriptors of an index. */
+export interface IndexEntry extends Descriptor {
+  readonly annotations?: Readonly<Record<string, string>>;
 }
 
 /** GETs; anything but a 200 with a body is an error that says what was answered. */
@@ -60,6 +67,15 @@ async function readBlob(url: string, blob: Descriptor): Promise<string> {
   return unpacked;
 }
 
+/** Reads the text of a manifest, and compares it with the digest that it comes with. */
+async function readText(url: string, accept: string): Promise<{ digest: string; text: string }> {
+  const response = await get(url, { accept });
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  const digest = await sha256Of([bytes]);
+  expectSame(`digest of ${url}`, response.headers.get("docker-content-digest"), digest);
+  return { digest, text: new TextDecoder().decode(bytes) };
+}
+
 /** Reads the manifest of an image from the registry at a URL, by tag or by digest. */
 export async function readManifest(
   registryUrl: string,
@@ -67,12 +83,21 @@ export async function readManifest(
   reference: string,
 ): Promise<RemoteManifest> {
   const url = `${registryUrl}/v2/${repository}/manifests/${reference}`;
-  const response = await get(url, { accept: manifestTypes.join(", ") });
-  const bytes = new Uint8Array(await response.arrayBuffer());
-  const digest = await sha256Of([bytes]);
-  expectSame(`digest of ${url}`, response.headers.get("docker-content-digest"), digest);
-  const manifest: Omit<RemoteManifest, "digest"> = JSON.parse(new TextDecoder().decode(bytes));
+  const { digest, text } = await readText(url, manifestTypes.join(", "));
+  const manifest: Omit<RemoteManifest, "digest"> = JSON.parse(text);
   return { digest, config: manifest.config, layers: manifest.layers };
+}
+
+/** Reads an index, and answers what it refers to. */
+export async function readIndex(
+  registryUrl: string,
+  repository: string,
+  reference: string,
+): Promise<readonly IndexEntry[]> {
+  const url = `${registryUrl}/v2/${repository}/manifests/${reference}`;
+  const { text } = await readText(url, indexType);
+  const index: { manifests: readonly IndexEntry[] } = JSON.parse(text);
+  return index.manifests;
 }
 
 /** Reads every byte of an image, and answers the digests of its uncompressed layers. */

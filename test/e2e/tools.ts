@@ -7,11 +7,8 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 
 /** The folder that `install.sh` fills; both compute it by the same rule. */
-const built = join(
-  process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"),
-  "longshore-e2e",
-  "bin",
-);
+const installed = join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "longshore-e2e");
+const built = join(installed, "bin");
 
 /** The clients and daemons, by full path. */
 export const tools = {
@@ -28,10 +25,20 @@ export const tools = {
   debianCtr: "/usr/bin/ctr",
   skopeo: "/usr/bin/skopeo",
   podman: "/usr/bin/podman",
+  htpasswd: "/usr/bin/htpasswd",
   tar: "/usr/bin/tar",
+  unshare: "/usr/bin/unshare",
   crane: join(built, "crane"),
   regctl: join(built, "regctl"),
   helm: join(built, "helm"),
+  cosign: join(built, "cosign"),
+  buildctl: join(built, "buildctl"),
+  buildkitd: join(built, "buildkitd"),
+  /** Go programs of our own, from the folder `programs`. */
+  kubeletImages: join(built, "kubelet-images"),
+  orasReferrers: join(built, "oras-referrers"),
+  /** The Python that has the ORAS library. */
+  python: join(installed, "oras-python", "bin", "python"),
 } as const;
 
 /** A PATH in which a daemon finds its own containerd and runc. */
