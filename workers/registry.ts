@@ -70,7 +70,8 @@ app.use(async (context, next) => {
 app.use(async (context, next) => {
   const host = context.req.header("Host") ?? "";
   // The runtime puts the header unchecked before the path: with a slash in it, it would be one.
-  if (/[/?#@\\]/.test(host)) throw new RegistryError("HOST_INVALID", `"${host.slice(0, 100)}"`);
+  if (!/^[\w.:[\]-]*$/.test(host))
+    throw new RegistryError("HOST_INVALID", `"${host.slice(0, 100)}"`);
   await next();
 });
 app.use(async (context, next) => {

@@ -10,8 +10,7 @@
 export function routePath(request: Request): string {
   const { url } = request;
   const start = url.indexOf("/", url.indexOf("://") + 3);
-  const end = url.search(/[?#]/);
-  const path = url.slice(start, end === -1 ? undefined : end);
+  const path = url.slice(start).replace(/[?#].*$/s, "");
   const plain = withoutNeedlessEscapes(
     path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path,
   );

@@ -42,6 +42,7 @@ describe.each(environments)("the deployment of environment '$environment'", (row
     /env\.CATALOG \(Catalog\) +Durable Object/,
     /env\.MANIFESTS +KV Namespace/,
     /env\.TAGS +KV Namespace/,
+    /env\.LOGIN_FAILURES .* +Rate Limit/,
   ])("has the binding %s", (binding) => {
     expect(output).toMatch(binding);
   });

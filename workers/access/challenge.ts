@@ -33,10 +33,10 @@ export function basicChallenge({ realm }: AccessConfiguration): string {
 /** The origin that clients know the registry by. */
 function originOf({ req, var: { configuration } }: RegistryContext): string {
   if (configuration.url !== undefined) return configuration.url;
-  const { protocol, host } = new URL(req.url);
   const forwarded = req.header("X-Forwarded-Proto")?.split(",", 1)[0]?.trim();
-  const scheme = forwarded === "http" || forwarded === "https" ? forwarded : protocol.slice(0, -1);
-  return `${scheme}://${req.header("Host") ?? host}`;
+  const isForwarded = forwarded === "http" || forwarded === "https";
+  const scheme = isForwarded ? forwarded : req.url.slice(0, req.url.indexOf(":"));
+  return `${scheme}://${req.header("Host") ?? URL.parse(req.url)?.host}`;
 }
 
 function bearerChallenge(

@@ -5,10 +5,10 @@ import type { Policy } from "../../schemas/policy.ts";
 import { parseAccessClaim } from "../../schemas/scope.ts";
 import type { User } from "../../schemas/user.ts";
 import { type Caller, nobody } from "./caller.ts";
-import { countFailure, secondsPaused } from "./login-limit.ts";
+import { countFailure, refusePaused } from "./login-limit.ts";
 import { claimedIssuer, jobCaller, outsideCaller } from "./outside-tokens.ts";
 import { OwnTokenMaker } from "./own-tokens.ts";
-import { rememberedUser, verifiedUser } from "./passwords.ts";
+import { rememberedUser, rememberUser, verifiedUser } from "./passwords.ts";
 
 /** Who may come in, and by which policy. */
 export interface Doorkeeping {
@@ -66,20 +66,20 @@ export async function logIn(
 ): Promise<Caller | Refused> {
   const remembered = await rememberedUser(access.users, name, password);
   if (remembered !== undefined) return userCaller(remembered);
-  const pauseSeconds = secondsPaused(request, name);
-  if (pauseSeconds > 0) {
-    throw new RegistryError("TOOMANYREQUESTS", `wait ${pauseSeconds} s`, {
-      "Retry-After": String(pauseSeconds),
-    });
-  }
+  refusePaused(request, name);
   if (jwtPattern.test(password)) {
     const bearer = await orRefused(tokenAsPassword({ access, policy }, password));
     if (!("refused" in bearer)) return bearer;
   }
   const user = await verifiedUser(access.users, name, password);
-  if (user !== undefined) return userCaller(user);
-  await countFailure(env, request, name);
-  return { refused: "password" };
+  // Of many that came at once, who comes after the failures is not told either.
+  refusePaused(request, name);
+  if (user === undefined) {
+    await countFailure(env, request, name);
+    return { refused: "password" };
+  }
+  await rememberUser(user, password);
+  return userCaller(user);
 }
 
 /** A token of the outside service, or of an issuer that the policy trusts. */

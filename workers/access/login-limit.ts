@@ -1,3 +1,5 @@
+import { RegistryError } from "../../schemas/errors.ts";
+
 /** How long a caller waits whose log-ins failed too often; the period of LOGIN_FAILURES too. */
 const pauseSeconds = 60;
 const pausedMax = 10_000;
@@ -10,10 +12,13 @@ function keyOf(request: Request, name: string): string {
   return `${request.headers.get("CF-Connecting-IP") ?? ""}\n${name.slice(0, 256)}`;
 }
 
-/** Seconds for which a log-in is not even looked at, 0 if it is. */
-export function secondsPaused(request: Request, name: string): number {
+/** @throws RegistryError TOOMANYREQUESTS for who failed too often a short while ago */
+export function refusePaused(request: Request, name: string): void {
   const untilMs = pausedUntilMs.get(keyOf(request, name)) ?? 0;
-  return Math.max(0, Math.ceil((untilMs - Date.now()) / 1000));
+  const seconds = Math.ceil((untilMs - Date.now()) / 1000);
+  if (seconds <= 0) return;
+  const headers = { "Retry-After": String(seconds) };
+  throw new RegistryError("TOOMANYREQUESTS", `wait ${seconds} s`, headers);
 }
 
 /** Counts a log-in that failed; only those count. */

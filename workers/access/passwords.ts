@@ -32,10 +32,14 @@ export async function verifiedUser(
   password: string,
 ): Promise<User | undefined> {
   const user = users.find((candidate) => candidate.name === name);
-  if (!(await isRight(users, user, password)) || user === undefined) return undefined;
+  return (await isRight(users, user, password)) ? user : undefined;
+}
+
+/** Remembers a password that was right. */
+export async function rememberUser(user: User, password: string): Promise<void> {
+  const hash = await loginHash(user, password);
   if (rememberedUntilMs.size >= rememberedMax) rememberedUntilMs.clear();
-  rememberedUntilMs.set(await loginHash(user, password), Date.now() + rememberedMs);
-  return user;
+  rememberedUntilMs.set(hash, Date.now() + rememberedMs);
 }
 
 /** What a user's password is stored as: another one is another. */
