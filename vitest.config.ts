@@ -27,6 +27,7 @@ export default defineConfig({
     projects: [
       registryTests("registry", "workers/registry.ts", [
         ...throughHttp,
+        "test/access/*.test.ts",
         "test/bad-input/*.test.ts",
         "test/durable-objects/**/*.test.ts",
         "test/schemas/**/*.test.ts",

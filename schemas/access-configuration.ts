@@ -50,21 +50,23 @@ export function parseAccessConfiguration(environment: Readonly<Record<string, un
 } {
   const variables = new Variables(environment);
   const users = parseUsers(variables);
-  const type = parseType(variables, users);
+  // Of users who are wrong that was said already: it would mislead to say that there are none.
+  const hasUsers = users.length > 0 || variables.problems.length > 0;
+  const type = parseType(variables, hasUsers);
   const policy = parsePolicySource(variables, type);
   const tokens = type === "token" ? parseTokens(variables) : undefined;
-  if (type === "basic" && users.length === 0) {
+  if (type === "basic" && !hasUsers) {
     variables.problems.push(
       "REGISTRY_AUTH_TYPE is basic, and nobody can log in: set USERNAME and PASSWORD, or REGISTRY_AUTH_HTPASSWD",
     );
   }
-  if (tokens?.kind === "own" && users.length === 0 && policy === undefined) {
+  if (tokens?.kind === "own" && !hasUsers && policy === undefined) {
     variables.problems.push(
       "REGISTRY_AUTH_TYPE is token, and nobody can log in: set USERNAME and PASSWORD, " +
         "REGISTRY_AUTH_HTPASSWD, or REGISTRY_ACCESS_CONTROL_CONFIG with issuers",
     );
   }
-  const realm = variables.text("REGISTRY_AUTH_REALM") ?? "Registry";
+  const realm = variables.headerText("REGISTRY_AUTH_REALM") ?? "Registry";
   return { access: { type, realm, users, tokens, policy }, problems: variables.problems };
 }
 
@@ -108,9 +110,9 @@ function namedUser(
 }
 
 /** With users and no type, `token` is meant; without any, nobody has said who may come in. */
-function parseType(variables: Variables, users: readonly User[]): AuthType {
+function parseType(variables: Variables, hasUsers: boolean): AuthType {
   const isSet = variables.text("REGISTRY_AUTH_TYPE") !== undefined;
-  if (!isSet && users.length === 0) {
+  if (!isSet && !hasUsers) {
     variables.problems.push(
       "REGISTRY_AUTH_TYPE is not set: set USERNAME and PASSWORD (or REGISTRY_AUTH_HTPASSWD) for users who " +
         "log in, or REGISTRY_AUTH_TYPE=none to let everyone who reaches the registry push, pull and delete",
@@ -121,8 +123,8 @@ function parseType(variables: Variables, users: readonly User[]): AuthType {
 }
 
 function parseTokens(variables: Variables): OwnTokens | OutsideTokens {
-  const realm = variables.text("REGISTRY_AUTH_TOKEN_REALM");
-  const service = variables.text("REGISTRY_AUTH_TOKEN_SERVICE");
+  const realm = variables.headerText("REGISTRY_AUTH_TOKEN_REALM");
+  const service = variables.headerText("REGISTRY_AUTH_TOKEN_SERVICE");
   if (realm === undefined) {
     return {
       kind: "own",

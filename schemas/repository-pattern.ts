@@ -3,36 +3,41 @@ import type { RepositoryName } from "./reference.ts";
 /** A pattern of repository names that parseRepositoryPattern has accepted. */
 export type RepositoryPattern = string & { readonly __brand: "RepositoryPattern" };
 
-const segmentPattern = /^(?:\*\*|(?!.*\*\*)[a-z0-9._*-]+)$/;
 const patternCharactersMax = 255;
 
+const segment = "(?:\\*\\*|\\*|\\*?(?:[a-z0-9._-]\\*?)+)";
+
 /**
- * The pattern that the text is, or undefined: segments of a repository name, in which `*` stands
- * for any characters of one segment, and `**`, alone in its segment, for any number of segments.
+ * What a pattern is made of: segments of a repository name, in which `*` stands for any characters
+ * of one segment, and `**`, alone in its segment, for any number of segments.
  */
+export const patternSyntax = new RegExp(`^${segment}(?:/${segment})*$`);
+
+/** The pattern that the text is, or undefined. */
 export function parseRepositoryPattern(text: string): RepositoryPattern | undefined {
-  const isPattern =
-    text.length <= patternCharactersMax &&
-    text.split("/").every((segment) => segmentPattern.test(segment));
+  const isPattern = text.length <= patternCharactersMax && patternSyntax.test(text);
   return isPattern ? (text as RepositoryPattern) : undefined;
 }
 
 /** True if the pattern stands for the name. */
 export function isMatch(pattern: RepositoryPattern, name: RepositoryName): boolean {
-  return segmentsMatch(pattern.split("/"), name.split("/"));
+  const segments = name.split("/");
+  // How many segments the pattern can stand for, up to where it is read: a pattern of many `**`
+  // would take for ever if each were tried with each.
+  let counts = [0];
+  for (const part of pattern.split("/")) {
+    const [least] = counts;
+    if (least === undefined) return false;
+    counts =
+      part === "**"
+        ? Array.from({ length: segments.length - least + 1 }, (_, more) => least + more)
+        : counts.filter((at) => segmentMatches(part, segments[at])).map((at) => at + 1);
+  }
+  return counts.includes(segments.length);
 }
 
-/** Compares from the left; `**` is tried with nothing first, then with one segment more. */
-function segmentsMatch(patterns: readonly string[], segments: readonly string[]): boolean {
-  const [pattern, ...morePatterns] = patterns;
-  if (pattern === undefined) return segments.length === 0;
-  if (pattern === "**") {
-    if (morePatterns.length === 0) return true;
-    return segments.some((_, at) => segmentsMatch(morePatterns, segments.slice(at)));
-  }
-  const [segment, ...moreSegments] = segments;
-  if (segment === undefined || !isWildcardMatch(pattern, segment)) return false;
-  return segmentsMatch(morePatterns, moreSegments);
+function segmentMatches(pattern: string, name: string | undefined): boolean {
+  return name !== undefined && isWildcardMatch(pattern, name);
 }
 
 /** True if the text is the pattern, in which each `*` stands for any characters, also none. */

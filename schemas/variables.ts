@@ -14,6 +14,15 @@ export class Variables {
     return typeof value === "string" && value !== "" ? value : undefined;
   }
 
+  /** A text that headers may hold. */
+  headerText(name: string): string | undefined {
+    const text = this.text(name);
+    if (text !== undefined && /\p{Cc}/u.test(text)) {
+      this.problems.push(`${name} has a line break or a control character; allowed is one line`);
+    }
+    return text;
+  }
+
   wholeNumber(name: string, preset: number, min: number, max: number): number {
     const text = this.text(name);
     if (text === undefined) return preset;

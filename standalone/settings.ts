@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { resolve } from "node:path";
@@ -29,15 +30,18 @@ const fileVariables = [
   "REGISTRY_AUTH_TOKEN_PUBLICKEY",
 ];
 
-const accessVariables = [
-  "REGISTRY_AUTH_TYPE",
-  "REGISTRY_AUTH_HTPASSWD",
-  "REGISTRY_AUTH_TOKEN_REALM",
-  "REGISTRY_ACCESS_CONTROL_ENABLED",
-  "REGISTRY_ACCESS_CONTROL_CONFIG",
-  "PASSWORD",
-  "READONLY_PASSWORD",
-];
+/** Files that hold secrets: where one is given itself instead, it is not told to anybody. */
+const secretFileVariables = ["REGISTRY_AUTH_HTPASSWD", "REGISTRY_AUTH_TOKEN_PRIVATEKEY"];
+
+/** How a public key begins that is given itself: a URL, JSON, PEM, or JSON in base64. */
+const publicKeyPattern = /^\s*(?:https?:|\{|-----BEGIN|e[wy])/;
+
+/** workerd gets a file's content as one variable, and Linux allows that 128 KiB. */
+const fileBytesMax = 130_000;
+
+/** Variables that say who may come in. A desktop sets USERNAME by itself. */
+const accessVariablePattern =
+  /^(?:REGISTRY_AUTH_|REGISTRY_ACCESS_CONTROL_|PASSWORD$|READONLY_(?:USERNAME|PASSWORD)$)/;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -57,10 +61,10 @@ export function parseSettings(environment: Environment): Settings {
   }
   // One machine has no replicas to read from: the objects are as near.
   variables["REGISTRY_READS"] = given(environment, "REGISTRY_READS") ?? "strong";
-  if (!isAccessConfigured(variables)) {
+  if (!isAccessConfigured(environment)) {
     variables["REGISTRY_AUTH_TYPE"] = openOnLoopback(host);
   } else if (needsTokenKey(variables)) {
-    variables["REGISTRY_AUTH_TOKEN_PRIVATEKEY"] = keptTokenKey(storagePath);
+    variables["REGISTRY_AUTH_TOKEN_PRIVATEKEY"] = tokenKeyIn(storagePath);
   }
   const port = parsePort(environment);
   const problems = [
@@ -79,24 +83,45 @@ export function parseSettings(environment: Environment): Settings {
 /** A path here, the content itself when deployed. */
 function contentOf(name: string, value: string): string {
   if (!fileVariables.includes(name) || value === "") return value;
+  const shown = secretFileVariables.includes(name) ? "" : ` "${value}",`;
+  let content;
   try {
-    return readFileSync(value, "utf8");
+    content = readFileSync(value, "utf8");
   } catch (error) {
-    // The one that may also be given itself, or by a URL.
-    if (name === "REGISTRY_AUTH_TOKEN_PUBLICKEY") return value;
-    throw new WrongSetting(`${name} is "${value}", a file that can't be read: ${String(error)}`);
+    if (name === "REGISTRY_AUTH_TOKEN_PUBLICKEY" && publicKeyPattern.test(value)) return value;
+    const reason = error instanceof Error && "code" in error ? error.code : error;
+    throw new WrongSetting(`${name} is${shown} no file that can be read: ${String(reason)}`);
   }
+  // Taken for a variable that is not set, it would let in more than was meant.
+  if (content === "") throw new WrongSetting(`${name} is${shown} a file that is empty`);
+  const bytes = Buffer.byteLength(content);
+  if (bytes <= fileBytesMax) return content;
+  throw new WrongSetting(
+    `${name} is${shown} a file of ${bytes} bytes; at most ${fileBytesMax} fit`,
+  );
 }
 
 /** True if somebody has said who may come in, however badly: then nothing is open by itself. */
-function isAccessConfigured(variables: Readonly<Record<string, string>>): boolean {
-  return accessVariables.some((name) => given(variables, name) !== undefined);
+function isAccessConfigured(environment: Environment): boolean {
+  return Object.keys(environment).some(
+    (name) => accessVariablePattern.test(name) && given(environment, name) !== undefined,
+  );
 }
 
 function needsTokenKey(variables: Readonly<Record<string, string>>): boolean {
   const { access } = parseAccessConfiguration(variables);
   const isSet = given(variables, "REGISTRY_AUTH_TOKEN_PRIVATEKEY") !== undefined;
   return access.tokens?.kind === "own" && !isSet;
+}
+
+function tokenKeyIn(storagePath: string): string {
+  try {
+    return keptTokenKey(storagePath);
+  } catch (error) {
+    throw new WrongSetting(
+      `REGISTRY_STORAGE_PATH is "${storagePath}", where the key that signs tokens can't be kept: ${String(error)}`,
+    );
+  }
 }
 
 function given(environment: Environment, name: string): string | undefined {

@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 /**
@@ -9,16 +9,19 @@ import { join } from "node:path";
  */
 export function keptTokenKey(storagePath: string): string {
   const path = join(storagePath, "token-key.pem");
-  mkdirSync(storagePath, { recursive: true });
+  if (!existsSync(path)) makeKey(storagePath, path);
+  return readFileSync(path, "utf8");
+}
+
+/** The file is there whole or not at all, should the machine stop meanwhile. */
+function makeKey(storagePath: string, path: string): void {
   const { privateKey } = generateKeyPairSync("ec", {
     namedCurve: "P-256",
     privateKeyEncoding: { type: "pkcs8", format: "pem" },
     publicKeyEncoding: { type: "spki", format: "pem" },
   });
-  try {
-    writeFileSync(path, privateKey, { flag: "wx", mode: 0o600 });
-  } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
-  }
-  return readFileSync(path, "utf8");
+  mkdirSync(storagePath, { recursive: true });
+  const unfinishedPath = `${path}.${process.pid}`;
+  writeFileSync(unfinishedPath, privateKey, { mode: 0o600 });
+  renameSync(unfinishedPath, path);
 }

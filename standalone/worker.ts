@@ -67,6 +67,18 @@ export class Catalog extends DeployedCatalog {
 
 const deployed: Required<Pick<ExportedHandler<Env>, "fetch">> = registry;
 
+/** Cloudflare sets this header; here a client could, to have its failed log-ins counted apart. */
+const addressHeader = "CF-Connecting-IP";
+
+type IncomingRequest = Request<unknown, IncomingRequestCfProperties>;
+
+function withoutAddress(request: IncomingRequest): IncomingRequest {
+  if (!request.headers.has(addressHeader)) return request;
+  const headers = new Headers(request.headers);
+  headers.delete(addressHeader);
+  return new Request<unknown, IncomingRequestCfProperties>(request, { headers });
+}
+
 export default {
-  fetch: (request, env, ctx) => deployed.fetch(request, deployedEnv(env), ctx),
+  fetch: (request, env, ctx) => deployed.fetch(withoutAddress(request), deployedEnv(env), ctx),
 } satisfies ExportedHandler<MachineEnv>;

@@ -1,11 +1,10 @@
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { type Configuration, parseConfiguration } from "../../schemas/configuration.ts";
 
-const access = { REGISTRY_AUTH_TYPE: "none" };
-
-test("without variables but the access type everything has its preset", () => {
+test("without variables everything has its preset", () => {
   const expected: Configuration = {
-    authType: "none",
+    url: undefined,
+    corsOrigins: [],
     uploadTimeoutMs: 3_600_000,
     uploadCleanupIntervalMs: 300_000,
     reads: "digest",
@@ -13,9 +12,7 @@ test("without variables but the access type everything has its preset", () => {
     collectGraceMs: 86_400_000,
     pageLimits: { defaultLimit: 100, maxLimit: 1000 },
   };
-  const { configuration, problems } = parseConfiguration(access);
-  expect(problems).toEqual([]);
-  expect(configuration).toMatchObject(expected);
+  expect(parseConfiguration({})).toEqual({ configuration: expected, problems: [] });
 });
 
 test.each([
@@ -29,14 +26,12 @@ test.each([
   ["REGISTRY_PAGINATION_DEFAULT_LIMIT", "7", { pageLimits: { defaultLimit: 7, maxLimit: 1000 } }],
   ["REGISTRY_PAGINATION_MAX_LIMIT", "50", { pageLimits: { defaultLimit: 50, maxLimit: 50 } }],
 ])("%s=%s is %j", (name, value, expected) => {
-  const { configuration, problems } = parseConfiguration({ ...access, [name]: value });
+  const { configuration, problems } = parseConfiguration({ [name]: value });
   expect(problems).toEqual([]);
   expect(configuration).toMatchObject(expected);
 });
 
 test.each([
-  ["REGISTRY_AUTH_TYPE", "nobody"],
-  ["REGISTRY_AUTH_TYPE", "NONE"],
   ["REGISTRY_UPLOAD_TIMEOUT", "0"],
   ["REGISTRY_UPLOAD_TIMEOUT", "-1"],
   ["REGISTRY_UPLOAD_TIMEOUT", "1h"],
@@ -50,27 +45,16 @@ test.each([
   ["REGISTRY_PAGINATION_DEFAULT_LIMIT", "0"],
   ["REGISTRY_PAGINATION_MAX_LIMIT", "9".repeat(20)],
 ])("%s=%s is one problem, with the name, the value and what is allowed", (name, value) => {
-  const { problems } = parseConfiguration({ ...access, [name]: value });
+  const { problems } = parseConfiguration({ [name]: value });
   expect(problems).toHaveLength(1);
   expect(problems[0]).toContain(`${name} is "${value}"; allowed is `);
 });
 
-describe("what is not set", () => {
-  test.each([[undefined], [""]])("access type %j is a problem", (value) => {
-    const { problems } = parseConfiguration({ REGISTRY_AUTH_TYPE: value });
-    expect(problems).toHaveLength(1);
-    expect(problems[0]).toContain("REGISTRY_AUTH_TYPE is not set; allowed is none");
-  });
+test("all problems are told at once", () => {
+  const { problems } = parseConfiguration({ REGISTRY_READS: "x", REGISTRY_GC_GRACE: "y" });
+  expect(problems).toHaveLength(2);
+});
 
-  test("all problems are told at once", () => {
-    const variables = { REGISTRY_READS: "x", REGISTRY_GC_GRACE: "y" };
-    const { problems } = parseConfiguration(variables);
-    expect(problems).toHaveLength(3);
-  });
-
-  test("what is no text, like a binding, is not read", () => {
-    expect(parseConfiguration({ ...access, REGISTRY_READS: { get: () => "x" } }).problems).toEqual(
-      [],
-    );
-  });
+test("what is no text, like a binding, is not read", () => {
+  expect(parseConfiguration({ REGISTRY_READS: { get: () => "x" } }).problems).toEqual([]);
 });

@@ -16,13 +16,15 @@ export class RunningRegistry {
   #start: Start | undefined;
   readonly #connections: Connection[] = [];
 
-  constructor() {
+  /** `environment` is read once the hooks before have run. */
+  constructor(environment: Readonly<Record<string, string>> = {}) {
     let folder = "";
     beforeAll(async () => {
       folder = await mkdtemp(join(tmpdir(), "longshore-http-"));
       this.#start = new Start([process.execPath, "standalone/start.ts"], {
         REGISTRY_PORT: "0",
         REGISTRY_STORAGE_PATH: folder,
+        ...environment,
       });
       this.url = await this.#start.url();
     });

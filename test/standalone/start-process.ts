@@ -18,7 +18,7 @@ export class Start {
 
   constructor(command: readonly [string, ...string[]], environment: Record<string, string>) {
     const inherited = Object.entries(process.env).filter(
-      ([name]) => !name.startsWith("REGISTRY_") && name !== "PORT",
+      ([name]) => !/^(?:REGISTRY_|PORT$|(?:READONLY_)?(?:USERNAME|PASSWORD)$)/.test(name),
     );
     const [program, ...args] = command;
     this.process = spawn(program, args, {

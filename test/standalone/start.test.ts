@@ -147,7 +147,7 @@ describe("a start", { timeout: 60_000 }, () => {
 
   test("serves nothing on its port but the Worker", async () => {
     const url = await start().url();
-    for (const path of ["/cdn-cgi/handler/scheduled", "/cdn-cgi/mf/stream", "/cdn-cgi/"]) {
+    for (const path of ["/cdn-cgi/handler/scheduled", "/cdn-cgi/mf/stream", "/cdn-cgi"]) {
       const answer = await fetch(`${url}${path}`);
       expect([path, answer.status, await answer.json()]).toEqual([
         path,

@@ -42,7 +42,9 @@ export async function identify(
 ): Promise<Caller | Refused> {
   const header = request.headers.get("Authorization");
   if (access.type === "none" || header === null) return nobody;
-  const [scheme = "", credentials = ""] = header.trim().split(/ +/, 2);
+  const [scheme = "", credentials = "", ...more] = header.trim().split(/ +/);
+  // Two headers are one with a comma: who is meant, nobody can say.
+  if (more.length > 0) return { refused: "password" };
   if (scheme.toLowerCase() === "bearer" && access.type === "token") {
     return orRefused(bearerCaller({ access, policy }, credentials));
   }

@@ -74,7 +74,7 @@ function singleKey(
     if ("type" in key && key.type === "public") return key;
     throw new TypeError("it is a secret");
   };
-  return async ({ alg = "" }) => {
+  return async ({ alg }) => {
     try {
       return await publicKeyFor(alg);
     } catch (error) {

@@ -9,7 +9,7 @@ const storedBytesMax = 4 * 1024 * 1024;
 
 const stored = new Map<string, { readonly policy: Policy; readonly untilMs: number }>();
 
-/** The policy that is configured; from the bucket it is read once a minute. @throws RegistryError UNAVAILABLE */
+/** The policy that is configured; from the bucket it is read once a minute. @throws RegistryError UNAVAILABLE, OVERLOADED */
 export async function readPolicy(
   env: Env,
   source: PolicySource | undefined,
@@ -19,7 +19,10 @@ export async function readPolicy(
   const known = stored.get(source.key);
   if (known !== undefined && known.untilMs > Date.now()) return known.policy;
   const where = `REGISTRY_ACCESS_CONTROL_CONFIG is r2:${source.key}`;
-  const object = await env.BLOBS.get(source.key);
+  const object = await env.BLOBS.get(source.key).catch((error: unknown) => {
+    console.error(JSON.stringify({ event: "policy not read", error: String(error) }));
+    throw new RegistryError("OVERLOADED", "the policy can't be read", { "Retry-After": "1" });
+  });
   if (object === null)
     throw new RegistryError("UNAVAILABLE", `${where}, which is not in the bucket`);
   if (object.size > storedBytesMax) {

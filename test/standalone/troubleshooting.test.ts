@@ -1,0 +1,98 @@
+import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { rowsOfAnswers, rowsOfClients, rowsOfStarts, seenBy } from "../troubleshooting-rows.ts";
+import { Start, waiting } from "./start-process.ts";
+
+type Row = (typeof rowsOfStarts)[number];
+
+const mebibyte = 1024 * 1024;
+const users = { USERNAME: "alice", PASSWORD: "alice's" };
+let folder = "";
+let started: Start | undefined;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "longshore-trouble-"));
+});
+
+afterEach(async () => {
+  await stop();
+  await rm(folder, { recursive: true, maxRetries: 10 });
+});
+
+/** Starts a registry over the folder of the test. */
+function start(environment: Record<string, string>): Start {
+  started = new Start([process.execPath, "standalone/start.ts"], {
+    REGISTRY_PORT: "0",
+    REGISTRY_STORAGE_PATH: folder,
+    ...environment,
+  });
+  return started;
+}
+
+async function stop(): Promise<void> {
+  started?.process.kill("SIGTERM");
+  await started?.ended;
+  started = undefined;
+}
+
+/** How much the folder's blobs take. */
+async function storedBytes(): Promise<number> {
+  const blobs = join(folder, "blobs");
+  const names = await readdir(blobs, { recursive: true });
+  const files = await Promise.all(names.map((name) => stat(join(blobs, name))));
+  return files.reduce((bytes, file) => bytes + (file.isFile() ? file.size : 0), 0);
+}
+
+/** Begins an upload of 9 MiB, of which 8 are stored as a part; answers its URL. */
+async function beginUpload(url: string): Promise<string> {
+  const post = await fetch(`${url}/v2/team/app/blobs/uploads/`, { method: "POST" });
+  const session = `${url}${post.headers.get("location")}`;
+  const body = new Uint8Array(9 * mebibyte);
+  expect((await fetch(session, { method: "PATCH", body })).status).toBe(202);
+  expect(await storedBytes()).toBeGreaterThanOrEqual(8 * mebibyte);
+  return session;
+}
+
+const reproductions: Readonly<Record<Row, (row: Row) => Promise<void>>> = {
+  async '`REGISTRY_HOST is "0.0.0.0", which others can reach, and REGISTRY_AUTH_TYPE is not set`'(
+    row,
+  ) {
+    const open = start({ REGISTRY_HOST: "0.0.0.0" });
+    expect(await open.ended).toBe(1);
+    expect(open.errors).toMatch(seenBy(row));
+    expect(open.errors).toContain("set USERNAME and PASSWORD");
+    const url = await start({ REGISTRY_HOST: "0.0.0.0", ...users }).url();
+    expect((await fetch(`${url}/v2/`)).status).toBe(401);
+  },
+};
+
+describe("on one machine", { timeout: 60_000 }, () => {
+  test.each(rowsOfStarts.map((row) => [row]))("%s", (row) => reproductions[row](row));
+
+  test("uploads that time out last longer with a higher REGISTRY_UPLOAD_TIMEOUT", async () => {
+    const short = { REGISTRY_UPLOAD_TIMEOUT: "1", REGISTRY_UPLOAD_CLEANUP_INTERVAL: "1" };
+    const abandoned = await beginUpload(await start(short).url());
+    await vi.waitFor(async () => expect(await storedBytes()).toBeLessThan(mebibyte), waiting);
+    expect((await fetch(abandoned)).status).toBe(404);
+    await stop();
+    const long = { ...short, REGISTRY_UPLOAD_TIMEOUT: "3600" };
+    const kept = await beginUpload(await start(long).url());
+    // As long as the first one was given.
+    await sleep(2500);
+    expect((await fetch(kept)).status).toBe(204);
+    expect(await storedBytes()).toBeGreaterThanOrEqual(8 * mebibyte);
+  });
+});
+
+test("each row of README's table has a test, and each test a row", async () => {
+  const readme = await readFile(join(import.meta.dirname, "../../README.md"), "utf8");
+  const [, section = ""] = /^## Troubleshoot it\n(.*?)^## /ms.exec(readme) ?? [];
+  const rows = section.split("\n").filter((line) => line.startsWith("| "));
+  const seen = rows.slice(2).map((line) => line.split(" | ", 1)[0]?.slice("| ".length));
+  const tested = [...rowsOfAnswers, ...rowsOfStarts, ...rowsOfClients];
+  expect(seen).toHaveLength(tested.length);
+  expect(new Set(seen)).toEqual(new Set(tested));
+});
