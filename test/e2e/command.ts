@@ -23,10 +23,26 @@ const timeoutSeconds = 240;
 
 /** A program that ended with an error, with everything it printed. */
 export class CommandError extends Error {
+  /** What it printed of errors. */
+  readonly stderr: string;
+
   constructor(commandLine: string, why: string, output: Output) {
     super(`${commandLine}\n${why}\nstdout:\n${output.stdout}\nstderr:\n${output.stderr}`);
     this.name = "CommandError";
+    this.stderr = output.stderr;
   }
+}
+
+/** What a client that has to fail says to its user. */
+export async function complaintOf(failing: Promise<unknown>): Promise<string> {
+  const error: unknown = await failing.then(
+    () => new Error("it did not fail"),
+    (thrown: unknown) => thrown,
+  );
+  // An engine's own log comes around what the command has said.
+  const failed = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  if (failed instanceof CommandError) return failed.stderr;
+  throw failed;
 }
 
 function quoted(word: string): string {

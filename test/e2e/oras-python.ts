@@ -12,6 +12,7 @@ const program = join(import.meta.dirname, "programs", "oras-python", "artifact.p
 /** The library's client, with a folder for what it pulls. */
 export class OrasPython {
   readonly #folder: string;
+  #auth = "token";
 
   /** Over a folder that is there already. */
   constructor(folder: string) {
@@ -20,12 +21,23 @@ export class OrasPython {
 
   /** Runs the program in a folder: the library pushes only files below the one that it runs in. */
   async artifact(folder: string, ...args: readonly string[]): Promise<Output> {
-    return run(tools.python, [program, ...args], { cwd: folder, env: { HOME: this.#folder } });
+    const command = [program, `--auth=${this.#auth}`, ...args];
+    return run(tools.python, command, { cwd: folder, env: { HOME: this.#folder } });
   }
 
-  /** Logs in to a registry. */
+  /**
+   * Logs in to a registry, by Basic: a push begins with a HEAD, and the library then keeps the token
+   * that it got to pull (oras-py#187).
+   */
   async logIn(registry: string, { name, password }: Account): Promise<void> {
+    this.#auth = "basic";
     await this.artifact(this.#folder, "login", registry, name, password);
+  }
+
+  /** Logs out; the library itself only forgets who was logged in until its program ends. */
+  async logOut(): Promise<void> {
+    this.#auth = "token";
+    await rm(join(this.#folder, ".docker"), { recursive: true, force: true });
   }
 
   /** Pushes the files of layers as an artifact; `flags` choose how. */

@@ -1,4 +1,6 @@
 /** podman with storage of its own. */
+import { existsSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Output, run } from "./command.ts";
 import { readSavedImage, type SavedImage } from "./saved-image.ts";
@@ -17,8 +19,11 @@ export class Podman {
   async podman(...args: readonly string[]): Promise<Output> {
     const own = ["--root", join(this.#folder, "root"), "--runroot", join(this.#folder, "run")];
     const state = ["--tmpdir", join(this.#folder, "tmp"), "--storage-driver=vfs"];
+    const accounts = join(this.#folder, "auth.json");
+    // Where it is told of a file, there has to be one.
+    if (!existsSync(accounts)) await writeFile(accounts, "{}");
     return run(tools.podman, [...own, ...state, "--events-backend=file", ...args], {
-      env: { REGISTRY_AUTH_FILE: join(this.#folder, "auth.json") },
+      env: { REGISTRY_AUTH_FILE: accounts },
     });
   }
 

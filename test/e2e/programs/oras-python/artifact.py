@@ -10,6 +10,7 @@ CHUNK_BYTES = 8 * 1024 * 1024
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--auth", choices=["token", "basic"], default="token")
     commands = parser.add_subparsers(dest="command", required=True)
     push = commands.add_parser("push")
     push.add_argument("--chunked", action="store_true")
@@ -24,10 +25,9 @@ def main() -> None:
     login.add_argument("registry")
     login.add_argument("user")
     login.add_argument("password")
-    commands.add_parser("logout").add_argument("registry")
     arguments = parser.parse_args()
 
-    client = OrasClient(insecure=True)
+    client = OrasClient(insecure=True, auth_backend=arguments.auth)
     if arguments.command == "push":
         client.push(
             arguments.target,
@@ -45,10 +45,7 @@ def main() -> None:
             hostname=arguments.registry,
             username=arguments.user,
             password=arguments.password,
-            insecure=True,
         )
-    elif arguments.command == "logout":
-        client.logout(arguments.registry)
     else:
         repository, _, tag = arguments.target.rpartition(":")
         if not client.delete_tag(repository, tag):
