@@ -10,7 +10,7 @@ export async function sendTo(
 ): Promise<Response> {
   const context = createExecutionContext();
   const request = new Request(`http://registry.test${path}`, { ...init, method });
-  const response = await registry.fetch(request, { ...env, ...variables } as Env, context);
+  const response = await registry.fetch(request, { ...env, ...variables }, context);
   await waitOnExecutionContext(context);
   return response;
 }
