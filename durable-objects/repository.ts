@@ -126,6 +126,10 @@ export class Repository extends DurableObject<Env> {
       if (refused !== undefined) return refused;
       const failed = reference && precondition && this.#unmet(reference, precondition);
       if (failed !== undefined) return failed;
+      const stored = mayMoveTags ? undefined : this.#manifests.find(push.digest);
+      if (stored !== undefined && stored.mediaType !== push.mediaType) {
+        return refuse("DENIED", `${push.digest} is there as ${stored.mediaType}`);
+      }
       const moved = mayMoveTags ? undefined : tags.find((tag) => this.#isElsewhere(tag, push));
       if (moved !== undefined) {
         return refuse("DENIED", `tag ${moved} exists, and may be made but not moved`);

@@ -1,5 +1,6 @@
 import en from "zod/v4/locales/en.js";
 import * as z from "zod/mini";
+import { repeatedKey } from "./json-keys.ts";
 import type { RepositoryName } from "./reference.ts";
 import {
   isMatch,
@@ -134,6 +135,8 @@ export function parsePolicy(json: string): Policy | { readonly problem: string }
     const [place = ""] = / \(line \d+ column \d+\)/.exec(String(error)) ?? [];
     return { problem: `it is not JSON${place}` };
   }
+  const repeated = repeatedKey(json);
+  if (repeated !== undefined) return { problem: `an object has the key "${repeated}" twice` };
   const { success, data, error } = policyFile.safeParse(file);
   if (success) return data;
   const [issue] = error.issues;

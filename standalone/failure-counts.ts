@@ -12,8 +12,11 @@ export class FailureCounts {
     const isRunning = known !== undefined && known.endMs > Date.now();
     const counted = isRunning ? known : { count: 0, endMs: Date.now() + periodMs };
     counted.count += 1;
-    if (this.#counts.size >= countedMax) this.#counts.clear();
+    // The one that is counted last stays longest, so that no flood of names resets another's count.
+    this.#counts.delete(key);
     this.#counts.set(key, counted);
+    const [oldest] = this.#counts.keys();
+    if (this.#counts.size > countedMax && oldest !== undefined) this.#counts.delete(oldest);
     return { success: counted.count <= failuresMax };
   }
 }

@@ -4,6 +4,7 @@ import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { parseAccessConfiguration } from "../schemas/access-configuration.ts";
 import { parseConfiguration } from "../schemas/configuration.ts";
+import { loopbackOnly } from "./loopback.ts";
 import { keptTokenKey } from "./token-key.ts";
 
 /** How one machine runs, as the environment says. */
@@ -63,6 +64,7 @@ export function parseSettings(environment: Environment): Settings {
   variables["REGISTRY_READS"] = given(environment, "REGISTRY_READS") ?? "strong";
   if (!isAccessConfigured(environment)) {
     variables["REGISTRY_AUTH_TYPE"] = openOnLoopback(host);
+    variables[loopbackOnly] = "true";
   } else if (needsTokenKey(variables)) {
     variables["REGISTRY_AUTH_TOKEN_PRIVATEKEY"] = tokenKeyIn(storagePath);
   }

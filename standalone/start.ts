@@ -64,7 +64,8 @@ function askedToStop(): Promise<void> {
 function takeStorage(folder: string): StorageLock {
   let lock;
   try {
-    mkdirSync(folder, { recursive: true });
+    // Private images and the key that seals uploads are for nobody else on this machine.
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
     lock = StorageLock.take(folder);
   } catch (error) {
     throw new CannotStart(

@@ -20,7 +20,7 @@ function makeKey(storagePath: string, path: string): void {
     privateKeyEncoding: { type: "pkcs8", format: "pem" },
     publicKeyEncoding: { type: "spki", format: "pem" },
   });
-  mkdirSync(storagePath, { recursive: true });
+  mkdirSync(storagePath, { recursive: true, mode: 0o700 });
   const unfinishedPath = `${path}.${process.pid}`;
   writeFileSync(unfinishedPath, privateKey, { mode: 0o600 });
   renameSync(unfinishedPath, path);

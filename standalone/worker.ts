@@ -10,8 +10,11 @@ import registry, {
 } from "../workers/registry.ts";
 import { DiskBucket } from "./disk-bucket.ts";
 import { DiskKV } from "./disk-kv.ts";
+import { RegistryError } from "../schemas/errors.ts";
+import { errorResponse } from "../workers/error-response.ts";
 import { FailureCounts } from "./failure-counts.ts";
 import { OpenUploads } from "./multipart-upload.ts";
+import { isFromLoopback, loopbackOnly } from "./loopback.ts";
 import { ObjectCache } from "./object-store.ts";
 
 /** The bindings of the configuration that workerd-config.ts writes. */
@@ -19,6 +22,7 @@ interface MachineEnv extends Omit<Env, "BLOBS" | "MANIFESTS" | "TAGS" | "LOGIN_F
   readonly BLOBS: Fetcher;
   readonly MANIFESTS: Fetcher;
   readonly TAGS: Fetcher;
+  readonly [loopbackOnly]?: string;
 }
 
 /** The Worker and all objects live in one isolate, so what this module holds is the only one. */
@@ -79,6 +83,19 @@ function withoutAddress(request: IncomingRequest): IncomingRequest {
   return new Request<unknown, IncomingRequestCfProperties>(request, { headers });
 }
 
+function refuseOthers(): Response {
+  return errorResponse(
+    new RegistryError(
+      "DENIED",
+      "without users it is open to this machine alone, by 127.0.0.1 or localhost: set USERNAME and " +
+        "PASSWORD for others, or REGISTRY_AUTH_TYPE=none to let everyone in",
+    ),
+  );
+}
+
 export default {
-  fetch: (request, env, ctx) => deployed.fetch(withoutAddress(request), deployedEnv(env), ctx),
+  fetch: (request, env, ctx) =>
+    env[loopbackOnly] === "true" && !isFromLoopback(request)
+      ? refuseOthers()
+      : deployed.fetch(withoutAddress(request), deployedEnv(env), ctx),
 } satisfies ExportedHandler<MachineEnv>;

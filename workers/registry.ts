@@ -38,10 +38,10 @@ export const routes: Readonly<Record<string, Readonly<Record<string, Route>>>> =
     GET: ["push", uploadStatus],
     DELETE: ["push", cancelUpload],
   },
-  "/v2/:name/blobs/:digest": { GET: ["pull", readBlob], DELETE: ["delete", deleteBlob] },
+  "/v2/:name/blobs/:digest": { GET: ["read", readBlob], DELETE: ["delete", deleteBlob] },
   "/v2/:name/manifests/:reference": {
     PUT: ["push", putManifest],
-    GET: ["pull", getManifest],
+    GET: ["read", getManifest],
     DELETE: ["delete", deleteManifest],
   },
   "/v2/:name/tags/list": { GET: ["pull", listTags] },

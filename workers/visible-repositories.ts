@@ -10,6 +10,7 @@ const batchNamesMax = 1000;
 /** No repository name begins so: what follows is a sealed position between names. */
 const sealedMark = "~";
 const ivBytes = 12;
+const positionBytes = 256;
 
 /** A page of names, and after what the next one begins; undefined at the end. */
 export interface VisiblePage {
@@ -49,7 +50,8 @@ async function sealPosition(env: Env, position: string): Promise<string> {
   const sealed = await crypto.subtle.encrypt(
     { name: "AES-GCM", iv },
     await positionKey(env),
-    Buffer.from(position),
+    // As long as any name, so that not even its length is told.
+    Buffer.from(position.padEnd(positionBytes)),
   );
   return sealedMark + Buffer.concat([iv, Buffer.from(sealed)]).toString("base64url");
 }
@@ -64,7 +66,7 @@ async function openPosition(env: Env, last: string): Promise<string> {
       await positionKey(env),
       sealed.subarray(ivBytes),
     );
-    return Buffer.from(position).toString();
+    return Buffer.from(position).toString().trimEnd();
   } catch {
     return last;
   }

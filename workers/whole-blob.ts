@@ -70,11 +70,11 @@ async function pushHeldBlob(
   token: HolderToken,
 ): Promise<void> {
   const index = env.BLOB_INDEX.getByName(blobIndexName(digest));
-  // A body that breaks off has no digest.
   const found = await digestOfBody(bytes, algorithmOf(digest)).catch(() => undefined);
   if (found !== digest) {
     await index.drop([{ digest, token }]);
-    throw wrongDigest(digest);
+    // The same answers as for a blob that nobody holds: who holds one is not told.
+    throw found === undefined ? brokenOff() : wrongDigest(digest);
   }
   if (Date.now() - tokenTimeMs(token) < tokenAgeMsMax) {
     return linkHeldBlob(env, repository, digest, held, token);
@@ -83,6 +83,10 @@ async function pushHeldBlob(
   const stored = (await index.take({ digest, token: second, repository })) ?? held;
   await index.drop([{ digest, token }]);
   await linkHeldBlob(env, repository, digest, stored, second);
+}
+
+function brokenOff(): RegistryError {
+  return new RegistryError("BODY_INCOMPLETE", "it broke off");
 }
 
 function wrongDigest(digest: Digest): RegistryError {
@@ -98,7 +102,7 @@ async function store(env: Env, { repository, digest, bytes }: WholeBlob): Promis
     });
   } catch (error) {
     if (checksumMismatch.test(String(error))) throw wrongDigest(digest);
-    if (brokenBody.test(String(error))) throw new RegistryError("BODY_INCOMPLETE", "it broke off");
+    if (brokenBody.test(String(error))) throw brokenOff();
     throw new RegistryError("OVERLOADED", "R2 did not take the blob", { "Retry-After": "2" });
   }
   return key;

@@ -205,3 +205,30 @@ describe("whose rule changes", () => {
     expect((await sendTo(only, "GET", path, { headers: carla })).status).toBe(403);
   });
 });
+
+test("the same bytes as another media type are refused: readers would get that", async () => {
+  const bare = JSON.stringify({ schemaVersion: 2, manifests: [], annotations: { id: repository } });
+  expect((await put(owner, "bare", bare)).status).toBe(201);
+  for (const reference of ["bare", "more", digestOf(bare)]) {
+    // oxlint-disable-next-line no-await-in-loop
+    const response = await sendTo(variables, "PUT", `/v2/${repository}/manifests/${reference}`, {
+      body: bare,
+      headers: { ...carla, "Content-Type": "application/x-evil" },
+    });
+    // oxlint-disable-next-line no-await-in-loop
+    expect(await refusal(response)).toEqual([403, "DENIED"]);
+  }
+  const path = `/v2/${repository}/manifests/bare`;
+  const read = await sendTo(variables, "GET", path, { headers: owner });
+  expect(read.headers.get("Content-Type")).toBe(ociIndex);
+});
+
+test("HEAD of the lists needs pull, as GET does: their Link names tags", async () => {
+  const registry = { ...variables, REGISTRY_ACCESS_CONTROL_CONFIG: policyOf(["push"]) };
+  const head = async (path: string) =>
+    (await sendTo(registry, "HEAD", `/v2/${repository}/${path}`, { headers: carla })).status;
+  expect(await head("manifests/kept")).toBe(200);
+  expect(await head(`blobs/${blob}`)).toBe(200);
+  expect(await head("tags/list?n=1")).toBe(403);
+  expect(await head(`referrers/${digestOf(kept)}`)).toBe(403);
+});

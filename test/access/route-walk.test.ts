@@ -219,7 +219,7 @@ interface Walker {
 }
 
 function isReading({ need }: Step): boolean {
-  return need === "base" || need === "catalog" || need === "pull";
+  return need === "base" || need === "catalog" || need === "pull" || need === "read";
 }
 
 function everywhere(status: number): Walker["due"] {

@@ -479,3 +479,13 @@ test("two entries of one issuer are told apart by their audience", async () => {
   expect(await statusOf(headers, "GET", "/v2/b/app/manifests/none")).toBe(404);
   expect(await statusOf(headers, "GET", "/v2/a/app/manifests/none")).toBe(403);
 });
+
+test("jobs whose tokens are not trusted keep none of the others out", async () => {
+  const good = basic("ci", await signer.sign(claimsOf()));
+  const bad = basic("ci", await signer.sign(claimsOf({ repository: "octo/fork" })));
+  for (let count = 0; count < 30; count += 1) {
+    // oxlint-disable-next-line no-await-in-loop
+    expect((await sendTo(variables, "GET", "/v2/", { headers: bad })).status).toBe(401);
+  }
+  expect((await sendTo(variables, "GET", "/v2/", { headers: good })).status).toBe(200);
+});

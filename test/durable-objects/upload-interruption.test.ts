@@ -165,10 +165,9 @@ describe("two requests at once on a session", () => {
         controller.close();
       },
     });
-    // What earlier requests held is given back a moment after their answer.
-    await vi.waitFor(() => expect(partBuffers.bufferedBytes).toBe(0));
+    const others = partBuffers.bufferedBytes;
     const first = send("PATCH", location, { body });
-    await vi.waitFor(() => expect(partBuffers.bufferedBytes).toBeGreaterThan(0));
+    await vi.waitFor(() => expect(partBuffers.bufferedBytes).toBeGreaterThan(others));
     for (const second of [
       await streamed(location, bytes.slice(1000)),
       await close(location, digestOf(bytes)),

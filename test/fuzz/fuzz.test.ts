@@ -25,6 +25,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "longshore-fuzz-"));
   started = new Start([process.execPath, "standalone/start.ts"], {
     REGISTRY_PORT: "0",
+    REGISTRY_AUTH_TYPE: "none",
     REGISTRY_STORAGE_PATH: folder,
   });
   url = await started.url();

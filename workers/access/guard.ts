@@ -6,8 +6,11 @@ import { type Action, decide, permissionsOf } from "./decision.ts";
 import { identify } from "./identify.ts";
 import { readPolicy } from "./policy-source.ts";
 
-/** What a route needs its caller to be allowed; `public` are those that everyone may use. */
-export type Need = "public" | "base" | "catalog" | "pull" | "push" | "delete";
+/**
+ * What a route needs its caller to be allowed; `public` are those that everyone may use. `read` is
+ * `pull`, but for HEAD, by which a push begins: who may push may do that too.
+ */
+export type Need = "public" | "base" | "catalog" | "read" | "pull" | "push" | "delete";
 
 /** A handler that is reached only by who may: each route is one, so that none is forgotten. */
 export function guarded(need: Need, handler: RouteHandler): RouteHandler {
@@ -67,12 +70,10 @@ async function admit(context: RegistryContext, action: Action): Promise<void> {
 
 function actionOf(context: RegistryContext, need: Exclude<Need, "public">): Action {
   if (need === "base" || need === "catalog") return { kind: need };
-  const isHead = need === "pull" && context.req.method === "HEAD";
-  return {
-    kind: "repository",
-    repository: repositoryNameOf(context),
-    use: isHead ? "head" : need,
-  };
+  const repository = repositoryNameOf(context);
+  if (need !== "read") return { kind: "repository", repository, use: need };
+  const use = context.req.method === "HEAD" ? "head" : "pull";
+  return { kind: "repository", repository, use };
 }
 
 function deniedWhat(action: Action): string {

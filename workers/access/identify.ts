@@ -6,9 +6,10 @@ import { parseAccessClaim } from "../../schemas/scope.ts";
 import type { User } from "../../schemas/user.ts";
 import { type Caller, nobody } from "./caller.ts";
 import { countFailure, refusePaused } from "./login-limit.ts";
-import { claimedIssuer, jobCaller, outsideCaller } from "./outside-tokens.ts";
+import { inTurn } from "./login-turns.ts";
+import { claimedIssuer, isClaimedBy, jobCaller, outsideCaller } from "./outside-tokens.ts";
 import { OwnTokenMaker } from "./own-tokens.ts";
-import { rememberedUser, rememberUser, verifiedUser } from "./passwords.ts";
+import { rememberedUser, rememberUser, verifiedUser, wasRight } from "./passwords.ts";
 
 /** Who may come in, and by which policy. */
 export interface Doorkeeping {
@@ -66,33 +67,41 @@ export async function logIn(
   request: Request,
   { name, password }: Login,
 ): Promise<Caller | Refused> {
-  const remembered = await rememberedUser(access.users, name, password);
+  const { users } = access;
+  const remembered = await rememberedUser(users, name, password);
   if (remembered !== undefined) return userCaller(remembered);
-  refusePaused(request, name);
-  if (jwtPattern.test(password)) {
-    const bearer = await orRefused(tokenAsPassword({ access, policy }, password));
-    if (!("refused" in bearer)) return bearer;
-  }
-  const user = await verifiedUser(access.users, name, password);
-  // Of many that came at once, who comes after the failures is not told either.
-  refusePaused(request, name);
-  if (user === undefined) {
-    await countFailure(env, request, name);
-    return { refused: "password" };
-  }
-  await rememberUser(user, password);
-  return userCaller(user);
+  // A signature can't be guessed, so tokens that are not good count against nobody.
+  const token = jwtPattern.test(password) && tokenAsPassword({ access, policy }, password);
+  if (token) return orRefused(token);
+  const mayBePaused = !(await wasRight(users, name, password));
+  if (mayBePaused) refusePaused(request, name);
+  return inTurn(async () => {
+    // Others with the same password may have been first.
+    const known = await rememberedUser(users, name, password);
+    if (known !== undefined) return userCaller(known);
+    if (mayBePaused) refusePaused(request, name);
+    const user = await verifiedUser(users, name, password);
+    // Of those that came at once, who comes after the failures is not told either.
+    if (mayBePaused) refusePaused(request, name);
+    if (user === undefined) {
+      await countFailure(env, request, name);
+      return { refused: "password" };
+    }
+    await rememberUser(user, password);
+    return userCaller(user);
+  });
 }
 
-/** A token of the outside service, or of an issuer that the policy trusts. */
-async function tokenAsPassword(
+/** Who bears a token of an issuer that the policy trusts, or of the outside service; undefined if it is neither's. */
+function tokenAsPassword(
   { access, policy }: Doorkeeping,
   token: string,
-): Promise<Caller | Refused> {
+): Promise<Caller> | undefined {
   const trusted = claimedIssuer(policy, token);
   if (trusted !== undefined) return jobCaller(trusted, token);
-  if (access.tokens?.kind === "outside") return outsideCaller(access.tokens, policy, token);
-  return { refused: "password" };
+  const { tokens } = access;
+  if (tokens?.kind !== "outside" || !isClaimedBy(tokens, token)) return undefined;
+  return outsideCaller(tokens, policy, token);
 }
 
 async function bearerCaller(

@@ -26,6 +26,8 @@ export async function countFailure(env: Env, request: Request, name: string): Pr
   const key = keyOf(request, name);
   const { success } = await env.LOGIN_FAILURES.limit({ key });
   if (success) return;
-  if (pausedUntilMs.size >= pausedMax) pausedUntilMs.clear();
+  pausedUntilMs.delete(key);
   pausedUntilMs.set(key, Date.now() + pauseSeconds * 1000);
+  const [oldest] = pausedUntilMs.keys();
+  if (pausedUntilMs.size > pausedMax && oldest !== undefined) pausedUntilMs.delete(oldest);
 }

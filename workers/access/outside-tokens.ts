@@ -57,6 +57,15 @@ export function claimedIssuer(
   }
 }
 
+/** True if a token claims to be of the outside service; nothing of it is verified yet. */
+export function isClaimedBy({ issuer }: OutsideTokens, token: string): boolean {
+  try {
+    return decodeJwt(token).iss === issuer;
+  } catch {
+    return false;
+  }
+}
+
 /** Which job the bearer of a trusted issuer's token is. @throws what jose throws for one that is not good */
 export async function jobCaller(trusted: TrustedIssuer, token: string): Promise<Caller> {
   const { payload } = await jwtVerify(token, keysOf(trusted), {
