@@ -4,7 +4,7 @@
  *
  * Codes are those of the OCI distribution spec (section "Error Codes") and, where it has none, of
  * Docker's Registry HTTP API V2 (PAGINATION_NUMBER_INVALID, RANGE_INVALID, UNAVAILABLE, UNKNOWN).
- * PRECONDITION_FAILED is our own: neither knows conditional requests.
+ * PRECONDITION_FAILED, HOST_INVALID and SCOPE_INVALID are our own: neither knows what they are about.
  * Clients act on them: docker retries UNKNOWN five times and never UNSUPPORTED, containers/image
  * converts the manifest on MANIFEST_INVALID, crane retries BLOB_UPLOAD_INVALID.
  */
@@ -99,7 +99,7 @@ const errorTable = {
     status: 412,
     message: "precondition failed",
     advice:
-      "another client was first: read the manifest again (its digest is its ETag) and decide anew",
+      "what the request names is another one by now: read it again (its digest is its ETag) and decide anew",
   },
   RANGE_INVALID: {
     status: 416,

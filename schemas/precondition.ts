@@ -18,9 +18,6 @@ export type FailedCondition = "If-Match" | "If-None-Match";
 
 const entityTagPattern = /(W\/)?"([^"]*)"|[^\s,"]+/g;
 
-/** How many entity tags of a header are looked at: a client knows a few. */
-const entityTagsMax = 100;
-
 /** The precondition in a request's headers; undefined if there is none. */
 export function parsePrecondition(
   ifMatch: string | undefined,
@@ -55,7 +52,6 @@ export function entityTag(digest: Digest): string {
 function parseEntityTags(header: string, weak: boolean): EntityTags {
   if (header.trim() === "*") return "any";
   return [...header.matchAll(entityTagPattern)]
-    .slice(0, entityTagsMax)
     .filter(([, weakness]) => weak || weakness === undefined)
     .map(([bare, , quoted]) => quoted ?? bare);
 }

@@ -12,7 +12,7 @@ export type BlobRange =
   | { readonly kind: "unsatisfiable" };
 
 /** Several ranges cost a read each; more than these are answered whole. */
-const partsMax = 100;
+const partsMax = 32;
 /** What the heading of a part may take: a range that is not shorter saves nothing. */
 const partHeadingBytesMax = 200;
 

@@ -27,6 +27,9 @@ export interface BucketMemory {
  * Different from R2: etags are random (no MD5 is reckoned, so `checksums` has only what a put was
  * given), and what Longshore does not use is refused: conditions, HTTP metadata, other checksums, list.
  */
+/** How often an object is looked for that is another one by the time its files are opened. */
+const looksMax = 10;
+
 export class DiskBucket implements R2Bucket {
   readonly #objects: ObjectStore;
   readonly #uploads: OpenUploads;
@@ -47,7 +50,7 @@ export class DiskBucket implements R2Bucket {
   async get(key: string, options: R2GetOptions = {}): Promise<R2ObjectBody | null> {
     checkKey("get", key);
     checkOptions("get", options, ["range"]);
-    for (;;) {
+    for (let looks = 0; looks < looksMax; looks += 1) {
       const found = await this.#objects.find(key);
       if (found === undefined) return null;
       const { descriptor } = found;
@@ -55,6 +58,9 @@ export class DiskBucket implements R2Bucket {
       const content = await this.#objects.open(found, range);
       if (content !== undefined) return new DiskObjectBody(descriptor, { ...range }, content);
     }
+    throw new Error(
+      `get: the files of ${key} are shorter than it says, or are made anew all the time`,
+    );
   }
 
   /** Nothing is stored if the body fails on its way or has not the checksum it is given (10037). */

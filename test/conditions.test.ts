@@ -42,6 +42,8 @@ describe.each([["GET"], ["HEAD"]])("%s of a manifest or blob", (method) => {
     ["If-None-Match", '"<digest>"', 304],
     ["If-None-Match", 'W/"<digest>"', 304],
     ["If-None-Match", `"${other}", "<digest>"`, 304],
+    ["If-None-Match", `${`"${other}", `.repeat(100)}"<digest>"`, 304],
+    ["If-Match", `${`"${other}", `.repeat(100)}"<digest>"`, 200],
     ["If-None-Match", `"${other}","<digest>"`, 304],
     ["If-None-Match", "<digest>", 304],
     ["If-None-Match", "*", 304],
@@ -190,6 +192,20 @@ describe("DELETE", () => {
   ])("of a tag with %s: %s answers %i", async (name, value, status) => {
     const { path, first } = await tagged();
     const response = await send("DELETE", path, headers(name, value.replace("<first>", first)));
+    expect(response.status).toBe(status);
+    expect((await send("HEAD", path)).status).toBe(status === 202 ? 404 : 200);
+  });
+
+  test.each([
+    ["If-Match", '"<digest>"', 202],
+    ["If-Match", "*", 202],
+    ["If-Match", `"${other}"`, 412],
+    ["If-None-Match", "*", 412],
+  ])("of a blob with %s: %s answers %i", async (name, value, status) => {
+    const repository = newRepository();
+    const digest = await pushBlob(repository, crypto.randomUUID());
+    const path = `/v2/${repository}/blobs/${digest}`;
+    const response = await send("DELETE", path, headers(name, value.replace("<digest>", digest)));
     expect(response.status).toBe(status);
     expect((await send("HEAD", path)).status).toBe(status === 202 ? 404 : 200);
   });

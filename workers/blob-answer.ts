@@ -84,20 +84,26 @@ async function answerParts(
     parts.reduce((sum, part) => sum + part.length, ending.length) +
     headings.reduce((sum, heading) => sum + heading.length, 0);
   const { readable, writable } = new FixedLengthStream(length);
-  const sent = async (): Promise<void> => {
+  const writer = writable.getWriter();
+  const send = async (): Promise<void> => {
     /* oxlint-disable no-await-in-loop */
     for (const [at, part] of parts.entries()) {
       const object = at === 0 ? head : await env.BLOBS.get(link.key, { range: part });
       if (object === null) throw new Error(`${link.key} is gone`);
-      await write(writable, headings[at]);
-      await object.body.pipeTo(writable, { preventClose: true });
+      await writer.write(headings[at]);
+      // By hand: a pipe from one of the runtime's streams of known length to another never moves.
+      for await (const bytes of object.body) await writer.write(bytes);
     }
     /* oxlint-enable no-await-in-loop */
-    await write(writable, ending);
-    await writable.close();
+    await writer.write(ending);
+    await writer.close();
   };
-  // The client sees a body that ends early, and asks again.
-  executionCtx.waitUntil(sent().catch((error: unknown) => writable.abort(error)));
+  const abort = async (reason: unknown): Promise<void> => {
+    // The client sees a body that ends early, and asks again.
+    await writer.abort(reason).catch(() => undefined);
+    if (!head.body.locked) await head.body.cancel().catch(() => undefined);
+  };
+  executionCtx.waitUntil(send().catch(abort));
   return new Response(readable, {
     status: 206,
     headers: {
@@ -105,10 +111,4 @@ async function answerParts(
       "Content-Type": `multipart/byteranges; boundary=${boundary}`,
     },
   });
-}
-
-async function write(writable: WritableStream, bytes: Uint8Array | undefined): Promise<void> {
-  const writer = writable.getWriter();
-  await writer.write(bytes);
-  writer.releaseLock();
 }

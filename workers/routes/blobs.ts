@@ -2,9 +2,10 @@ import type { Link } from "../../durable-objects/link-store.ts";
 import type { Digest } from "../../schemas/digest.ts";
 import { RegistryError } from "../../schemas/errors.ts";
 import { expectDone } from "../../schemas/outcome.ts";
+import { failedCondition } from "../../schemas/precondition.ts";
 import type { RepositoryName } from "../../schemas/reference.ts";
 import { answerBlob, blobHeaders } from "../blob-answer.ts";
-import { notSent } from "../conditional.ts";
+import { notSent, preconditionOf } from "../conditional.ts";
 import { digestOfPath, type RegistryContext, repositoryNameOf } from "../context.ts";
 import { LinkCache } from "../link-cache.ts";
 
@@ -33,7 +34,15 @@ export async function deleteBlob(context: RegistryContext): Promise<Response> {
   const { env } = context;
   const repository = repositoryNameOf(context);
   const digest = digestOfPath(context);
-  expectDone(await env.REPOSITORY.getByName(repository).deleteBlob(repository, digest));
+  const stub = env.REPOSITORY.getByName(repository);
+  const precondition = preconditionOf(context);
+  // What a digest names never changes, so the condition needs only be held against the digest.
+  const failed = precondition && failedCondition(precondition, digest);
+  if (failed !== undefined) {
+    expectDone(await stub.blob(digest, "read"));
+    throw new RegistryError("PRECONDITION_FAILED", `${failed}: it is ${digest}`);
+  }
+  expectDone(await stub.deleteBlob(repository, digest));
   if (context.var.configuration.reads !== "strong") {
     await new LinkCache().forget(repository, digest);
   }

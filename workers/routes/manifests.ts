@@ -81,7 +81,7 @@ export async function deleteManifest(context: RegistryContext): Promise<Response
 /** The tag of the path, or the tags of the query. @throws RegistryError TAG_INVALID, TAGS_TOO_MANY */
 function tagsOf({ req }: RegistryContext, reference: Reference): Tag[] {
   if (reference.kind === "tag") return [reference.tag];
-  const texts = req.queries("tag") ?? [];
+  const texts = [...new Set(req.queries("tag"))];
   if (texts.length > tagsMax) {
     throw new RegistryError("TAGS_TOO_MANY", `${texts.length} tags, at most ${tagsMax}`);
   }
