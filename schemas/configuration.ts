@@ -17,7 +17,7 @@ export interface Configuration {
 }
 
 /** The configuration, and for each wrong value its variable, the value and what is allowed. */
-export interface Configured {
+interface ParsedConfiguration {
   readonly configuration: Configuration;
   /** Not empty: nothing may be served. The configuration has presets in the place of wrong values. */
   readonly problems: readonly string[];
@@ -27,7 +27,9 @@ export interface Configured {
 const uploadTimeoutSecondsMax = 6 * 24 * 60 * 60;
 
 /** The configuration in the environment's variables, but for who may do what. */
-export function parseConfiguration(environment: Readonly<Record<string, unknown>>): Configured {
+export function parseConfiguration(
+  environment: Readonly<Record<string, unknown>>,
+): ParsedConfiguration {
   const variables = new Variables(environment);
   const maxLimit = variables.wholeNumber("REGISTRY_PAGINATION_MAX_LIMIT", 1000, 1, 10_000);
   const configuration: Configuration = {

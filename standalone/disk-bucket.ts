@@ -19,6 +19,9 @@ export interface BucketMemory {
   readonly uploads: OpenUploads;
 }
 
+/** How often an object is looked for that is another one by the time its files are opened. */
+const looksMax = 10;
+
 /**
  * A bucket of R2Bucket's shape over a folder on disk: what R2 does, as far as Longshore uses it.
  * What has been answered survives the death of the process. Reads and parts go
@@ -27,9 +30,6 @@ export interface BucketMemory {
  * Different from R2: etags are random (no MD5 is reckoned, so `checksums` has only what a put was
  * given), and what Longshore does not use is refused: conditions, HTTP metadata, other checksums, list.
  */
-/** How often an object is looked for that is another one by the time its files are opened. */
-const looksMax = 10;
-
 export class DiskBucket implements R2Bucket {
   readonly #objects: ObjectStore;
   readonly #uploads: OpenUploads;

@@ -1,3 +1,5 @@
+import { RecentMap } from "../workers/recent-map.ts";
+
 /** As in wrangler.toml. */
 const failuresMax = 10;
 const periodMs = 60_000;
@@ -5,7 +7,7 @@ const countedMax = 10_000;
 
 /** What a rate limit of Cloudflare is (RateLimit's shape), in the memory of one machine. */
 export class FailureCounts {
-  readonly #counts = new Map<string, { count: number; endMs: number }>();
+  readonly #counts = new RecentMap<{ count: number; endMs: number }>(countedMax);
 
   async limit({ key }: { key: string }): Promise<{ success: boolean }> {
     const known = this.#counts.get(key);
@@ -13,10 +15,7 @@ export class FailureCounts {
     const counted = isRunning ? known : { count: 0, endMs: Date.now() + periodMs };
     counted.count += 1;
     // The one that is counted last stays longest, so that no flood of names resets another's count.
-    this.#counts.delete(key);
     this.#counts.set(key, counted);
-    const [oldest] = this.#counts.keys();
-    if (this.#counts.size > countedMax && oldest !== undefined) this.#counts.delete(oldest);
     return { success: counted.count <= failuresMax };
   }
 }

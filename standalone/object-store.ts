@@ -1,3 +1,4 @@
+import { RecentMap } from "../workers/recent-map.ts";
 import type { Disk, Slice } from "./disk.ts";
 import type { ObjectDescriptor } from "./disk-object.ts";
 import { type Content, filesContent, writeContent } from "./object-content.ts";
@@ -23,7 +24,7 @@ export interface StoredObject {
  * share it, or it is wrong.
  */
 export class ObjectCache {
-  readonly #objects = new Map<string, StoredObject>();
+  readonly #objects = new RecentMap<StoredObject>(cachedObjectsMax);
   /** Counts the changes, so that a read that met one leaves nothing behind. */
   #changes = 0;
 
@@ -33,10 +34,7 @@ export class ObjectCache {
 
   get(key: string): StoredObject | undefined {
     const found = this.#objects.get(key);
-    if (found !== undefined) {
-      this.#objects.delete(key);
-      this.#objects.set(key, found);
-    }
+    if (found !== undefined) this.#objects.set(key, found);
     return found;
   }
 
@@ -45,9 +43,6 @@ export class ObjectCache {
     const { key, parts } = found.descriptor;
     if (changes !== this.#changes || (parts?.names.length ?? 0) > cachedPartsMax) return;
     this.#objects.set(key, found);
-    if (this.#objects.size <= cachedObjectsMax) return;
-    const [oldest] = this.#objects.keys();
-    if (oldest !== undefined) this.#objects.delete(oldest);
   }
 
   /** To be called before and after a change, so that no read across it is remembered. */

@@ -1,7 +1,6 @@
-import { createExecutionContext, env } from "cloudflare:test";
 import { beforeAll, describe, expect, test, vi } from "vitest";
-import registry from "../workers/registry.ts";
 import { indexOf, newRepository, pushBlob, pushManifest, refusal, send } from "./client.ts";
+import { sendTo } from "./configured.ts";
 
 /** A page of the catalog, and where its Link leads. */
 async function page(response: Response): Promise<{ names: string[]; next: string | undefined }> {
@@ -61,11 +60,9 @@ describe.each([["/v2/_catalog"], ["/_catalog"]])("%s", (path) => {
   });
 
   test("with more than the largest page is clamped and leads on", async () => {
-    const bindings = { ...env, REGISTRY_PAGINATION_MAX_LIMIT: "10" } as Env;
-    const ask = async (query: string) => {
-      const request = new Request(`http://registry.test${path}?${query}&last=${prefix}`);
-      return page(await registry.fetch(request, bindings, createExecutionContext()));
-    };
+    const variables = { REGISTRY_PAGINATION_MAX_LIMIT: "10" };
+    const ask = async (query: string) =>
+      page(await sendTo(variables, "GET", `${path}?${query}&last=${prefix}`));
     for (const query of ["n=11", "n=1000000000000", "x="]) {
       // oxlint-disable-next-line no-await-in-loop
       const { names: some, next } = await ask(query);

@@ -84,17 +84,3 @@ test.each([
   const init = method === "OPTIONS" ? preflight(ui) : { headers: { Origin: ui } };
   expect(cors(await sendTo({}, method, target, init))).toEqual({});
 });
-
-test.each([
-  ["/v2/", "GET, HEAD, OPTIONS"],
-  ["/v2/team/app/blobs/uploads/", "POST, OPTIONS"],
-  ["/v2/team/app/tags/list", "GET, HEAD, OPTIONS"],
-  ["/v2/_catalog", "GET, HEAD, OPTIONS"],
-])("OPTIONS %s answers 204 with the methods of the route: %s", async (target, allow) => {
-  const response = await sendTo({}, "OPTIONS", target);
-  expect([response.status, response.headers.get("Allow")]).toEqual([204, allow]);
-});
-
-test("OPTIONS of a path that is no route is 404", async () => {
-  expect((await sendTo({}, "OPTIONS", "/nowhere")).status).toBe(404);
-});

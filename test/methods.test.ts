@@ -52,3 +52,7 @@ test("a method with a body is 405 too", async () => {
   });
   expect(await refusal(response)).toEqual([405, "UNSUPPORTED"]);
 });
+
+test("OPTIONS of a path that is no route is 404", async () => {
+  expect((await send("OPTIONS", "/nowhere")).status).toBe(404);
+});

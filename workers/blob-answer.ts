@@ -44,7 +44,10 @@ export async function answerBlob(
     : new Response(object.body, { headers: blobHeaders(link, link.size) });
 }
 
-function rangeOf({ req }: RegistryContext, { digest, size }: Link): Exclude<BlobRange, Unmet> {
+function rangeOf(
+  { req }: RegistryContext,
+  { digest, size }: Link,
+): Exclude<BlobRange, { kind: "unsatisfiable" }> {
   const condition = req.header("If-Range");
   // A blob never changes, so a client that continues another one than this has another digest.
   const isOther =
@@ -55,8 +58,6 @@ function rangeOf({ req }: RegistryContext, { digest, size }: Link): Exclude<Blob
     "Content-Range": `bytes */${size}`,
   });
 }
-
-type Unmet = { readonly kind: "unsatisfiable" };
 
 function contentRange({ offset, length }: ByteRange, { size }: Link): string {
   return `bytes ${offset}-${offset + length - 1}/${size}`;

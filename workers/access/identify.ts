@@ -9,7 +9,7 @@ import { countFailure, refusePaused } from "./login-limit.ts";
 import { inTurn } from "./login-turns.ts";
 import { claimedIssuer, isClaimedBy, jobCaller, outsideCaller } from "./outside-tokens.ts";
 import { OwnTokenMaker } from "./own-tokens.ts";
-import { rememberedUser, rememberUser, verifiedUser, wasRight } from "./passwords.ts";
+import { remembered, rememberUser, verifiedUser } from "./passwords.ts";
 
 /** Who may come in, and by which policy. */
 export interface Doorkeeping {
@@ -68,17 +68,17 @@ export async function logIn(
   { name, password }: Login,
 ): Promise<Caller | Refused> {
   const { users } = access;
-  const remembered = await rememberedUser(users, name, password);
-  if (remembered !== undefined) return userCaller(remembered);
+  const before = await remembered(users, name, password);
+  if (before?.isFresh) return userCaller(before.user);
   // A signature can't be guessed, so tokens that are not good count against nobody.
   const token = jwtPattern.test(password) && tokenAsPassword({ access, policy }, password);
   if (token) return orRefused(token);
-  const mayBePaused = !(await wasRight(users, name, password));
+  const mayBePaused = before === undefined;
   if (mayBePaused) refusePaused(request, name);
   return inTurn(async () => {
     // Others with the same password may have been first.
-    const known = await rememberedUser(users, name, password);
-    if (known !== undefined) return userCaller(known);
+    const meanwhile = await remembered(users, name, password);
+    if (meanwhile?.isFresh) return userCaller(meanwhile.user);
     if (mayBePaused) refusePaused(request, name);
     const user = await verifiedUser(users, name, password);
     // Of those that came at once, who comes after the failures is not told either.

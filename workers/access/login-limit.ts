@@ -1,11 +1,12 @@
 import { RegistryError } from "../../schemas/errors.ts";
+import { RecentMap } from "../recent-map.ts";
 
 /** How long a caller waits whose log-ins failed too often; the period of LOGIN_FAILURES too. */
 const pauseSeconds = 60;
 const pausedMax = 10_000;
 
 /** In this isolate: until when a name is refused from an address. */
-const pausedUntilMs = new Map<string, number>();
+const pausedUntilMs = new RecentMap<number>(pausedMax);
 
 /** Whose failed log-ins are counted together: nobody locks out another from elsewhere. */
 function keyOf(request: Request, name: string): string {
@@ -26,8 +27,5 @@ export async function countFailure(env: Env, request: Request, name: string): Pr
   const key = keyOf(request, name);
   const { success } = await env.LOGIN_FAILURES.limit({ key });
   if (success) return;
-  pausedUntilMs.delete(key);
   pausedUntilMs.set(key, Date.now() + pauseSeconds * 1000);
-  const [oldest] = pausedUntilMs.keys();
-  if (pausedUntilMs.size > pausedMax && oldest !== undefined) pausedUntilMs.delete(oldest);
 }

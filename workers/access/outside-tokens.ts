@@ -1,4 +1,4 @@
-import { decodeJwt, errors, jwtVerify, type JWTVerifyGetKey } from "jose";
+import { decodeJwt, errors, type JWTPayload, jwtVerify, type JWTVerifyGetKey } from "jose";
 import type { OutsideTokens } from "../../schemas/access-configuration.ts";
 import { RegistryError } from "../../schemas/errors.ts";
 import { isTrusted, type Policy, type TrustedIssuer } from "../../schemas/policy.ts";
@@ -47,22 +47,23 @@ export function claimedIssuer(
   policy: Policy | undefined,
   token: string,
 ): TrustedIssuer | undefined {
-  try {
-    const { iss, aud } = decodeJwt(token);
-    return policy?.issuers.find(
-      ({ issuer, audience }) => issuer === iss && [aud].flat().includes(audience),
-    );
-  } catch {
-    return undefined;
-  }
+  const { iss, aud } = unverifiedClaims(token);
+  return policy?.issuers.find(
+    ({ issuer, audience }) => issuer === iss && [aud].flat().includes(audience),
+  );
 }
 
 /** True if a token claims to be of the outside service; nothing of it is verified yet. */
 export function isClaimedBy({ issuer }: OutsideTokens, token: string): boolean {
+  return unverifiedClaims(token).iss === issuer;
+}
+
+/** None for what is no token. */
+function unverifiedClaims(token: string): JWTPayload {
   try {
-    return decodeJwt(token).iss === issuer;
+    return decodeJwt(token);
   } catch {
-    return false;
+    return {};
   }
 }
 

@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { compare } from "bcryptjs";
 import type { User } from "../../schemas/user.ts";
+import { RecentMap } from "../recent-map.ts";
 
 /** How long a password that was right is remembered, so that bcrypt is paid once and not per request. */
 const rememberedMs = 60_000;
@@ -10,29 +11,26 @@ const rememberedMax = 1000;
 const anySaltAndHash = "$abcdefghijklmnopqrstuuWd6Z5Z0Z2oQ9kF0n5lN0JzV5x3v4mFe";
 
 /** Until when, by a hash of user and password under a key that this isolate made. */
-const rememberedUntilMs = new Map<string, number>();
+const rememberedUntilMs = new RecentMap<number>(rememberedMax);
 let memoryKey: CryptoKey | undefined;
 
-/** The user whose name and password these are, if they were right less than a minute ago here. */
-export async function rememberedUser(
-  users: readonly User[],
-  name: string,
-  password: string,
-): Promise<User | undefined> {
-  const user = users.find((candidate) => candidate.name === name);
-  if (user === undefined) return undefined;
-  const untilMs = rememberedUntilMs.get(await loginHash(user, password)) ?? 0;
-  return untilMs > Date.now() ? user : undefined;
+/** A log-in that was right before in this isolate. */
+export interface Remembered {
+  readonly user: User;
+  /** True within the minute: it needs no second look. Behind it nobody is guessing either. */
+  readonly isFresh: boolean;
 }
 
-/** True if name and password were right in this isolate, however long ago: nobody is guessing. */
-export async function wasRight(
+/** What is remembered of a name and password; undefined if they were not right yet. */
+export async function remembered(
   users: readonly User[],
   name: string,
   password: string,
-): Promise<boolean> {
+): Promise<Remembered | undefined> {
   const user = users.find((candidate) => candidate.name === name);
-  return user !== undefined && rememberedUntilMs.has(await loginHash(user, password));
+  if (user === undefined) return undefined;
+  const untilMs = rememberedUntilMs.get(await loginHash(user, password));
+  return untilMs === undefined ? undefined : { user, isFresh: untilMs > Date.now() };
 }
 
 /** The user whose name and password these are. A name that nobody has costs what a wrong password does. */
@@ -48,7 +46,6 @@ export async function verifiedUser(
 /** Remembers a password that was right. */
 export async function rememberUser(user: User, password: string): Promise<void> {
   const hash = await loginHash(user, password);
-  if (rememberedUntilMs.size >= rememberedMax) rememberedUntilMs.clear();
   rememberedUntilMs.set(hash, Date.now() + rememberedMs);
 }
 
