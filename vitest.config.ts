@@ -31,8 +31,11 @@ export default defineConfig({
         ...throughHttp,
         "test/access/*.test.ts",
         "test/bad-input/*.test.ts",
+        "test/collection/*.test.ts",
         "test/durable-objects/**/*.test.ts",
+        "test/failures/*.test.ts",
         "test/schemas/**/*.test.ts",
+        "test/telemetry/*.test.ts",
       ]),
       registryTests("stale replicas", "test/doubles/stale-replicas.ts", [
         ...throughHttp,
@@ -44,9 +47,22 @@ export default defineConfig({
         REGISTRY_VALIDATE_REFERENCES: "false",
       }),
       registryTests("budgets", "test/doubles/counted-operations.ts", ["test/budgets/*.test.ts"]),
+      registryTests("crashes", "test/doubles/interrupted-calls.ts", ["test/crashes/*.test.ts"], {
+        REGISTRY_LOG_LEVEL: "error",
+      }),
+      registryTests("retention", "workers/registry.ts", ["test/collection/retention/*.test.ts"], {
+        REGISTRY_GC_GRACE: "60",
+        REGISTRY_GC_UNTAGGED: "3600",
+        REGISTRY_GC_REFERRERS: "delete",
+      }),
+      registryTests("model", "workers/registry.ts", ["test/model/**/*.test.ts"], {
+        REGISTRY_GC_GRACE: "7200",
+        REGISTRY_LOG_LEVEL: "error",
+      }),
       { test: { name: "deployments", include: ["test/deployments/*.test.ts"] } },
       { test: { name: "standalone", include: ["test/standalone/**/*.test.ts"] } },
       { test: { name: "fuzz", include: ["test/fuzz/*.test.ts"], testTimeout: 600_000 } },
+      { test: { name: "soak", include: ["test/soak/*.test.ts"], testTimeout: 120_000 } },
       {
         test: {
           name: "e2e",

@@ -2,62 +2,51 @@ import { DurableObject } from "cloudflare:workers";
 import type { Digest } from "../schemas/digest.ts";
 import { done, type Outcome, refuse } from "../schemas/outcome.ts";
 import type { RepositoryName } from "../schemas/reference.ts";
-import { type BlobKey, blobKeyTimeMs, type HolderToken } from "../schemas/storage-keys.ts";
+import { type BlobKey, blobKeyTimeMs, catalogName } from "../schemas/storage-keys.ts";
+import { boundedEnv } from "../stores/bounded-env.ts";
+import { BlobCollector } from "./blob-collector.ts";
+import {
+  BlobStore,
+  type BlobTotals,
+  type Garbage,
+  type HeldToken,
+  type Holder,
+  type IndexTotals,
+  type StoredBlob,
+} from "./blob-store.ts";
 import { Tables } from "./tables.ts";
 import { Tasks } from "./tasks.ts";
-
-/** Where the bytes of a digest are, and how many. */
-export interface StoredBlob {
-  readonly key: BlobKey;
-  readonly size: number;
-}
-
-/** Who wants to hold a blob. */
-export interface Holder {
-  readonly digest: Digest;
-  readonly token: HolderToken;
-  readonly repository: RepositoryName;
-}
+import { type Verified, verifyBlobs } from "./blob-verification.ts";
 
 /**
  * How long the object of a blob without holder stays: longer than any cached link of it (cached
  * links live for 60 s), so that a reader who has one still finds the bytes or asks again.
  */
-const garbageMs = 180_000;
+const keptMs = 180_000;
 /** An object that nobody claimed by then may be deleted: it is not claimed any more. */
 const keyAgeMsMax = 7 * 24 * 60 * 60 * 1000;
-const garbageRetryMs = 30_000;
-/** R2 deletes at most 1,000 keys a call. */
-const garbageKeysMax = 1000;
+const retryMs = 30_000;
+/** The catalog learns of an index once, soon after its first blob. */
+const registerDelayMs = 1000;
 
-const tables = [
-  `CREATE TABLE IF NOT EXISTS blobs (
-     digest TEXT PRIMARY KEY, key TEXT NOT NULL, size INTEGER NOT NULL) WITHOUT ROWID`,
-  `CREATE TABLE IF NOT EXISTS holders (
-     digest TEXT, token TEXT, repository TEXT NOT NULL, PRIMARY KEY (digest, token)) WITHOUT ROWID`,
-  `CREATE TABLE IF NOT EXISTS garbage (
-     key TEXT PRIMARY KEY, digest TEXT NOT NULL, due INTEGER NOT NULL) WITHOUT ROWID`,
-  Tasks.table,
-];
+const none: BlobTotals = { layers: 0, bytes: 0 };
 
 /**
  * One for each first two hex digits of a digest: which R2 object holds a digest, and the tokens of
  * those who hold it. The only one that deletes stored blobs.
- *
- * An object of R2 is, one after the other: written (its key is known to the writer alone), held (a
- * row in blobs, one in holders for each link), garbage (a row in blobs and one in garbage: a claim
- * revives it), being deleted (a row in garbage alone: a claim takes the newcomer's key), gone.
  */
 export class BlobIndex extends DurableObject<Env> {
-  readonly #sql: SqlStorage;
+  readonly #blobs: BlobStore;
   readonly #tables: Tables;
-  readonly #tasks: Tasks<"garbage">;
+  readonly #tasks: Tasks<"garbage" | "holders" | "register">;
+  readonly #collector: BlobCollector;
 
   constructor(ctx: DurableObjectState, env: Env) {
-    super(ctx, env);
-    this.#sql = ctx.storage.sql;
-    this.#tables = new Tables(ctx.storage, tables);
+    super(ctx, boundedEnv(env));
+    this.#blobs = new BlobStore(ctx.storage.sql);
+    this.#tables = new Tables(ctx.storage, [...BlobStore.tables, Tasks.table]);
     this.#tasks = new Tasks(ctx.storage, this.#tables);
+    this.#collector = new BlobCollector(this.env, this.#blobs, this.#tables);
   }
 
   /**
@@ -67,120 +56,203 @@ export class BlobIndex extends DurableObject<Env> {
   take(holder: Holder): StoredBlob | undefined {
     const stored = this.#stored(holder.digest);
     if (stored === undefined) return undefined;
-    this.#tables.write(() => this.#hold(holder, stored));
+    this.#tables.write(() => {
+      this.#hold(holder, stored);
+      this.#blobs.count("hits");
+    });
     return stored;
   }
 
   /**
    * Claims a blob whose bytes were just verified and stored under `newcomer.key`. Answers the
    * object to use: the newcomer's, or the one that holds these bytes already; the newcomer's is
-   * then deleted. Repeating a claim with its token changes nothing.
+   * then deleted. Repeating a claim with its token changes nothing. A key that was deleted, or that
+   * is older than seven days, is refused: its bytes are to be pushed again.
    */
   async claim(holder: Holder, newcomer: StoredBlob): Promise<Outcome<StoredBlob>> {
-    const stored = this.#stored(holder.digest);
+    const { digest } = holder;
+    const stored = this.#stored(digest);
     let there = stored?.key === newcomer.key;
     if (stored !== undefined && !there) {
-      try {
-        there = (await this.env.BLOBS.head(stored.key))?.size === stored.size;
-      } catch (error) {
-        return refuse("OVERLOADED", `R2 did not answer: ${String(error)}`, { "Retry-After": "5" });
-      }
+      const isThere = await this.#isInBucket(stored);
+      if (!isThere.ok) return isThere;
+      there = isThere.value;
       // Another claim may have come in between: what it left is then what counts.
-      if (this.#stored(holder.digest)?.key !== stored.key) return this.claim(holder, newcomer);
+      if (this.#stored(digest)?.key !== stored.key) return this.claim(holder, newcomer);
     }
     return this.#tables.write<Outcome<StoredBlob>>(() => {
+      if (this.#blobs.totals().misses === 0)
+        this.#tasks.schedule("register", Date.now() + registerDelayMs);
       if (stored !== undefined && there) {
         this.#hold(holder, stored);
-        if (stored.key !== newcomer.key) this.#discard(holder.digest, newcomer.key, Date.now());
+        if (stored.key !== newcomer.key) {
+          this.#discard(newcomer, digest, Date.now());
+          this.#blobs.count("hits");
+        }
         return done(stored);
       }
       if (Date.now() - blobKeyTimeMs(newcomer.key) > keyAgeMsMax) {
         return refuse("BLOB_UPLOAD_INVALID", "its bytes were stored more than seven days ago");
       }
-      if (stored !== undefined) this.#discard(holder.digest, stored.key, Date.now());
-      this.#sql.exec(
-        "INSERT OR REPLACE INTO blobs VALUES (?, ?, ?)",
-        holder.digest,
-        newcomer.key,
-        newcomer.size,
-      );
+      if (this.#blobs.isDiscarded(newcomer.key)) {
+        return refuse("BLOB_UPLOAD_INVALID", "its bytes were deleted meanwhile");
+      }
+      if (stored !== undefined) this.#discard(stored, digest, Date.now());
+      this.#blobs.place(digest, newcomer);
       this.#hold(holder, newcomer);
+      this.#blobs.count("misses");
       return done(newcomer);
     });
   }
 
-  /** Drops tokens; a blob that nobody holds becomes garbage. Dropping again changes nothing. */
-  drop(tokens: readonly { readonly digest: Digest; readonly token: HolderToken }[]): void {
-    if (!this.#tables.exist) return;
-    this.#tables.write(() => {
-      for (const { digest, token } of tokens) {
-        this.#sql.exec("DELETE FROM holders WHERE digest = ? AND token = ?", digest, token);
-        const stored = this.#stored(digest);
-        const held = this.#sql.exec("SELECT 1 FROM holders WHERE digest = ? LIMIT 1", digest);
-        if (stored !== undefined && held.toArray().length === 0) {
-          this.#discard(digest, stored.key, Date.now() + garbageMs);
-        }
+  /**
+   * Where a holder's blob is, for one who did not find it there: undefined once R2 has been
+   * looked into and has nothing either. The next push of the blob stores it anew.
+   */
+  async locate(holder: Holder): Promise<Outcome<StoredBlob | undefined>> {
+    const { digest } = holder;
+    const stored = this.#stored(digest);
+    if (stored === undefined) return done(undefined);
+    const isThere = await this.#isInBucket(stored);
+    if (!isThere.ok) return isThere;
+    if (this.#stored(digest)?.key !== stored.key) return this.locate(holder);
+    return this.#tables.write(() => {
+      if (isThere.value) {
+        this.#hold(holder, stored);
+        return done(stored);
       }
+      this.#blobs.remove(digest);
+      this.#discard(stored, digest, Date.now());
+      return done(undefined);
     });
+  }
+
+  /** Drops tokens; a blob that nobody holds becomes garbage: how many, and of how many bytes. */
+  drop(tokens: readonly HeldToken[]): BlobTotals {
+    if (!this.#tables.exist) return none;
+    return this.#tables.write(() => this.#release(tokens, keptMs));
+  }
+
+  /** What would become free if these tokens were dropped; with `garbage`, what waits already too. */
+  wouldFree(tokens: readonly HeldToken[], garbage: boolean): BlobTotals {
+    if (!this.#tables.exist) return none;
+    const freed = { ...(garbage ? this.#blobs.garbageTotals() : none) };
+    for (const [digest, ours] of Map.groupBy(tokens, (holder) => holder.digest)) {
+      const stored = this.#blobs.find(digest);
+      if (stored === undefined || this.#blobs.isDiscarded(stored.key)) continue;
+      const own = ours.map(({ token }) => token);
+      if (!this.#blobs.isHeldOnlyBy(digest, own)) continue;
+      freed.layers += 1;
+      freed.bytes += stored.size;
+    }
+    return freed;
   }
 
   /** At most `limit` repositories that hold the digest. */
   holders(digest: Digest, limit: number): RepositoryName[] {
-    if (!this.#tables.exist) return [];
-    return this.#sql
-      .exec<{ repository: RepositoryName }>(
-        "SELECT DISTINCT repository FROM holders WHERE digest = ? LIMIT ?",
-        digest,
-        limit,
-      )
-      .toArray()
-      .map(({ repository }) => repository);
+    return this.#tables.exist ? this.#blobs.repositories(digest, limit) : [];
+  }
+
+  /**
+   * Deletes the garbage that is due, with `force` all of it, and then also drops every holder whose
+   * repository has no link for it, however young. Answers what was deleted from R2.
+   */
+  async collect({ force }: { readonly force: boolean }): Promise<BlobTotals> {
+    if (!this.#tables.exist) return none;
+    const dueMs = force ? Number.MAX_SAFE_INTEGER : Date.now();
+    if (force) await this.#collector.askHolders(dueMs, (tokens) => this.#release(tokens, 0));
+    const deleted = await this.#collector.deleteGarbage(dueMs);
+    this.#scheduleNext();
+    return deleted;
+  }
+
+  /** Which of the keys are of blobs here, or on their way out. */
+  known(keys: readonly BlobKey[]): BlobKey[] {
+    return this.#tables.exist ? this.#blobs.known(keys) : [];
+  }
+
+  /**
+   * Has objects deleted that were stored for a digest and that nobody claimed: how many, and of how
+   * many bytes. One that is claimed is left alone; a claim of the others that comes late is refused.
+   */
+  discardUnclaimed(objects: readonly Garbage[]): BlobTotals {
+    const unclaimed = objects.filter(
+      ({ digest, key }) =>
+        (digest === "" || this.#stored(digest)?.key !== key) &&
+        !(this.#tables.exist && this.#blobs.isDiscarded(key)),
+    );
+    if (unclaimed.length === 0) return none;
+    this.#tables.write(() => {
+      for (const object of unclaimed) this.#discard(object, object.digest, Date.now());
+    });
+    return { layers: unclaimed.length, bytes: unclaimed.reduce((sum, { size }) => sum + size, 0) };
+  }
+
+  totals(): IndexTotals {
+    return this.#tables.exist ? this.#blobs.totals() : { ...none, hits: 0, misses: 0 };
+  }
+
+  /** Reads the blobs behind `last` again, until `bytesMax` are read, and tells which are damaged. */
+  async verify(last: Digest | undefined, bytesMax: number): Promise<Verified> {
+    if (!this.#tables.exist) return { ...none, damaged: [], last, isEnd: true };
+    return verifyBlobs(this.env.BLOBS, this.#blobs, last ?? "", bytesMax);
   }
 
   override async alarm(): Promise<void> {
-    await this.#tasks.run(Date.now(), garbageRetryMs, () => this.#collect());
+    await this.#tasks.run(Date.now(), retryMs, async (kind) => {
+      switch (kind) {
+        case "garbage":
+          await this.#collector.deleteGarbage(Date.now());
+          return this.#scheduleNext();
+        case "holders":
+          await this.#collector.askHolders(Date.now(), (tokens) => this.#release(tokens, keptMs));
+          return this.#scheduleNext();
+        case "register":
+          return this.env.CATALOG.getByName(catalogName).addIndex(this.ctx.id.name ?? "");
+      }
+    });
   }
 
   #stored(digest: Digest): StoredBlob | undefined {
-    if (!this.#tables.exist) return undefined;
-    return this.#sql
-      .exec<{ key: BlobKey; size: number }>("SELECT key, size FROM blobs WHERE digest = ?", digest)
-      .toArray()[0];
+    return this.#tables.exist ? this.#blobs.find(digest) : undefined;
   }
 
-  #hold({ digest, token, repository }: Holder, stored: StoredBlob): void {
-    this.#sql.exec("INSERT OR REPLACE INTO holders VALUES (?, ?, ?)", digest, token, repository);
-    this.#sql.exec("DELETE FROM garbage WHERE key = ?", stored.key);
+  #hold(holder: Holder, stored: StoredBlob): void {
+    this.#blobs.hold(holder, stored);
+    this.#scheduleNext();
   }
 
-  #discard(digest: Digest, key: BlobKey, dueMs: number): void {
-    this.#sql.exec("INSERT OR REPLACE INTO garbage VALUES (?, ?, ?)", key, digest, dueMs);
-    this.#tasks.schedule("garbage", dueMs);
-  }
-
-  /** Deletes the garbage that is due. Once its row in blobs is gone, a key is never used again. */
-  async #collect(): Promise<void> {
-    const keys = this.#sql
-      .exec<{ key: BlobKey }>(
-        "SELECT key FROM garbage WHERE due <= ? LIMIT ?",
-        Date.now(),
-        garbageKeysMax,
-      )
-      .toArray()
-      .map(({ key }) => key);
-    if (keys.length > 0) {
-      const list = JSON.stringify(keys);
-      this.#sql.exec(
-        `DELETE FROM blobs WHERE (digest, key) IN
-           (SELECT garbage.digest, garbage.key FROM garbage JOIN json_each(?) ON garbage.key = value)`,
-        list,
-      );
-      await this.env.BLOBS.delete(keys);
-      this.#sql.exec("DELETE FROM garbage WHERE key IN (SELECT value FROM json_each(?))", list);
+  /** Within a transaction: removes tokens, and has what nobody holds then deleted after `afterMs`. */
+  #release(tokens: readonly HeldToken[], afterMs: number): BlobTotals {
+    const freed = { layers: 0, bytes: 0 };
+    for (const { digest, token } of tokens) {
+      const stored = this.#blobs.find(digest);
+      const isFree = this.#blobs.release(digest, token);
+      if (!isFree || stored === undefined || this.#blobs.isDiscarded(stored.key)) continue;
+      this.#discard(stored, digest, Date.now() + afterMs);
+      freed.layers += 1;
+      freed.bytes += stored.size;
     }
-    const { due } = this.#sql
-      .exec<{ due: number | null }>("SELECT min(due) AS due FROM garbage")
-      .one();
-    if (due !== null) this.#tasks.schedule("garbage", due);
+    return freed;
+  }
+
+  #scheduleNext(): void {
+    const askMs = this.#blobs.nextToAskMs();
+    if (askMs !== null) this.#tasks.schedule("holders", askMs);
+    const garbageMs = this.#blobs.nextGarbageMs();
+    if (garbageMs !== null) this.#tasks.schedule("garbage", garbageMs);
+  }
+
+  #discard(object: StoredBlob, digest: Garbage["digest"], dueMs: number): void {
+    this.#blobs.discard({ ...object, digest }, dueMs);
+    this.#scheduleNext();
+  }
+
+  async #isInBucket({ key, size }: StoredBlob): Promise<Outcome<boolean>> {
+    try {
+      return done((await this.env.BLOBS.head(key))?.size === size);
+    } catch (error) {
+      return refuse("OVERLOADED", `R2 did not answer: ${String(error)}`, { "Retry-After": "5" });
+    }
   }
 }

@@ -1,52 +1,131 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Page } from "../schemas/pagination.ts";
 import type { RepositoryName } from "../schemas/reference.ts";
+import { maintenanceName } from "../schemas/storage-keys.ts";
+import { CatalogStore, type CatalogTotals, type RepositoryDetails } from "./catalog-store.ts";
+import type { RepositoryTotals } from "./repository-statistics.ts";
 import { Tables } from "./tables.ts";
+import { Tasks } from "./tasks.ts";
 
-const tables = [
-  `CREATE TABLE IF NOT EXISTS repositories (
-     name TEXT PRIMARY KEY, present INTEGER NOT NULL, version INTEGER NOT NULL) WITHOUT ROWID`,
-  "CREATE TABLE IF NOT EXISTS keys (purpose TEXT PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID",
-];
+/** An upload session that is open for some time. */
+export interface ActiveUpload {
+  readonly id: string;
+  readonly repository: RepositoryName;
+  readonly startedMs: number;
+}
 
 const sealingKeyBytes = 32;
+/** Objects that nobody claimed are looked for when they are eight days old. */
+const sweepAfterMs = 8 * 24 * 60 * 60 * 1000;
+const retryMs = 30_000;
+/** Objects have at most six requests under way at once. */
+const askedAtOnceMax = 6;
 
-/** One per deployment: the names of repositories, and the key that seals upload sessions. */
+const emptyTotals: CatalogTotals = { repositories: 0, images: 0, tags: 0, hits: 0 };
+
+/** What the whole registry has; bytes of each blob once, however many repositories have it. */
+export interface Statistics {
+  readonly repositories: number;
+  readonly images: number;
+  readonly tags: number;
+  readonly layers: number;
+  readonly layerBytes: number;
+  /** Blobs that a push found already there, and those that it had to send. */
+  readonly cacheHits: number;
+  readonly cacheMisses: number;
+  readonly uploadsActive: number;
+}
+
+/**
+ * One per deployment: the names of repositories and what each has, which indexes of blobs there are,
+ * the upload sessions that are open, and the key that seals them.
+ */
 export class Catalog extends DurableObject<Env> {
   readonly #sql: SqlStorage;
   readonly #tables: Tables;
+  readonly #tasks: Tasks<"sweep">;
+  readonly #store: CatalogStore;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#sql = ctx.storage.sql;
-    this.#tables = new Tables(ctx.storage, tables);
+    this.#tables = new Tables(ctx.storage, [...CatalogStore.tables, Tasks.table]);
+    this.#tasks = new Tasks(ctx.storage, this.#tables);
+    this.#store = new CatalogStore(ctx.storage.sql);
   }
 
-  /** Tells whether a repository has manifests. An older version than the known one is ignored. */
-  set(name: RepositoryName, present: boolean, version: number): void {
+  /** Tells what a repository has. An older version than the known one is ignored. */
+  set(name: RepositoryName, totals: RepositoryTotals, version: number): void {
     this.#tables.write(() => {
-      this.#sql.exec(
-        `INSERT INTO repositories VALUES (?1, ?2, ?3) ON CONFLICT (name)
-         DO UPDATE SET present = ?2, version = ?3 WHERE version < ?3`,
-        name,
-        present ? 1 : 0,
-        version,
-      );
+      this.#store.set(name, totals, version);
+      this.#tasks.schedule("sweep", Date.now() + sweepAfterMs);
     });
   }
 
-  /** The names after `last` in byte order, at most `limit`, and whether there are more. */
-  list({ limit, last }: Page): { names: RepositoryName[]; more: boolean } {
-    if (!this.#tables.exist) return { names: [], more: false };
-    const names = this.#sql
-      .exec<{ name: RepositoryName }>(
-        "SELECT name FROM repositories WHERE present AND name > ? ORDER BY name LIMIT ?",
-        last,
-        limit + 1,
-      )
+  /** The names of repositories with manifests, after `last` in byte order, and whether there are more. */
+  list(page: Page): { names: RepositoryName[]; more: boolean } {
+    return this.#tables.exist ? this.#store.list(page, "manifests") : { names: [], more: false };
+  }
+
+  /** Like list, with repositories that have only blobs. */
+  listAll(page: Page): { names: RepositoryName[]; more: boolean } {
+    return this.#tables.exist ? this.#store.list(page, "anything") : { names: [], more: false };
+  }
+
+  /** What each repository with manifests has, a page of them. */
+  details(page: Page): { details: RepositoryDetails[]; more: boolean } {
+    return this.#tables.exist ? this.#store.details(page) : { details: [], more: false };
+  }
+
+  /** Notes that there is an index of blobs of this name. */
+  addIndex(name: string): void {
+    this.#tables.write(() => {
+      this.#sql.exec("INSERT OR IGNORE INTO indexes VALUES (?)", name);
+    });
+  }
+
+  /** The names of the indexes that have, or had, blobs. */
+  indexes(): string[] {
+    if (!this.#tables.exist) return [];
+    return this.#sql
+      .exec<{ name: string }>("SELECT name FROM indexes ORDER BY name")
       .toArray()
       .map(({ name }) => name);
-    return { names: names.slice(0, limit), more: names.length > limit };
+  }
+
+  /** Notes that an upload session is open, or that it is not any more. */
+  setUpload(upload: ActiveUpload, isOpen: boolean): void {
+    this.#tables.write(() => {
+      this.#sql.exec("DELETE FROM uploads WHERE id = ?", upload.id);
+      if (!isOpen) return;
+      const { id, repository, startedMs } = upload;
+      this.#sql.exec("INSERT INTO uploads VALUES (?, ?, ?)", id, repository, startedMs);
+    });
+  }
+
+  /** At most `limit` upload sessions that are open, the oldest first. */
+  uploads(limit: number): ActiveUpload[] {
+    if (!this.#tables.exist) return [];
+    return this.#sql
+      .exec<{ id: string; repository: RepositoryName; startedMs: number }>(
+        `SELECT id, repository, started_ms AS "startedMs" FROM uploads ORDER BY started_ms LIMIT ?`,
+        limit,
+      )
+      .toArray();
+  }
+
+  /** What the whole registry has: as the repositories told last, and as the indexes say now. */
+  async statistics(): Promise<Statistics> {
+    const { hits, ...totals } = this.#tables.exist ? this.#store.totals() : emptyTotals;
+    const [layers, uploadsActive] = [await this.#layers(), this.#uploadCount()];
+    return {
+      ...totals,
+      layers: layers.layers,
+      layerBytes: layers.bytes,
+      cacheHits: hits + layers.hits,
+      cacheMisses: layers.misses,
+      uploadsActive,
+    };
   }
 
   /** The key that seals upload sessions: made at the first call, the same ever after. */
@@ -59,5 +138,36 @@ export class Catalog extends DurableObject<Env> {
         .one();
       return new Uint8Array(bytes);
     });
+  }
+
+  override async alarm(): Promise<void> {
+    await this.#tasks.run(Date.now(), retryMs, async () => {
+      await this.env.MAINTENANCE.getByName(maintenanceName).sweep();
+    });
+  }
+
+  /** The sums of all indexes: at most 256 for each algorithm. */
+  async #layers(): Promise<{ layers: number; bytes: number; hits: number; misses: number }> {
+    const sums = { layers: 0, bytes: 0, hits: 0, misses: 0 };
+    const names = this.indexes();
+    for (let at = 0; at < names.length; at += askedAtOnceMax) {
+      const some = names.slice(at, at + askedAtOnceMax);
+      // oxlint-disable-next-line no-await-in-loop
+      const totals = await Promise.all(
+        some.map((name) => this.env.BLOB_INDEX.getByName(name).totals()),
+      );
+      for (const { layers, bytes, hits, misses } of totals) {
+        sums.layers += layers;
+        sums.bytes += bytes;
+        sums.hits += hits;
+        sums.misses += misses;
+      }
+    }
+    return sums;
+  }
+
+  #uploadCount(): number {
+    if (!this.#tables.exist) return 0;
+    return this.#sql.exec<{ count: number }>("SELECT count(*) AS count FROM uploads").one().count;
   }
 }

@@ -1,6 +1,12 @@
 import type { Digest } from "../schemas/digest.ts";
 import { done, type Outcome, refuse } from "../schemas/outcome.ts";
-import { type BlobKey, type HolderToken, tokenTimeMs } from "../schemas/storage-keys.ts";
+import {
+  type BlobKey,
+  type HolderToken,
+  newHolderToken,
+  tokenTimeMs,
+} from "../schemas/storage-keys.ts";
+import type { HeldToken } from "./blob-store.ts";
 
 /** What is where: the link of a blob as readers cache it. */
 export interface Link {
@@ -14,8 +20,20 @@ export interface ClaimedBlob extends Link {
   readonly token: HolderToken;
 }
 
+/** A link that a collection takes away. */
+export interface CollectableLink extends HeldToken {
+  readonly size: number;
+  /** Since when no manifest references it. */
+  readonly sinceMs: number;
+}
+
 /** A holder whose link did not come within the hour may be dropped: a link has to come before. */
 const tokenAgeMsMax = 50 * 60 * 1000;
+
+/** True if a blob may still be linked by the token. */
+export function isYoung(token: HolderToken, nowMs: number): boolean {
+  return nowMs - tokenTimeMs(token) <= tokenAgeMsMax;
+}
 
 /**
  * The blobs that are readable in a repository. A link keeps its blob by a token, and is itself kept
@@ -25,7 +43,7 @@ export class LinkStore {
   readonly #sql: SqlStorage;
   readonly #leaseMs: number;
 
-  /** `leaseMs`: how long a push, a mount or a HEAD keeps a blob that nothing references. */
+  /** `leaseMs`: how long a push, a mount, a HEAD or its last reference keeps a blob. */
   constructor(sql: SqlStorage, leaseMs: number) {
     this.#sql = sql;
     this.#leaseMs = leaseMs;
@@ -35,6 +53,10 @@ export class LinkStore {
     `CREATE TABLE IF NOT EXISTS links (
        digest TEXT PRIMARY KEY, key TEXT NOT NULL, size INTEGER NOT NULL, token TEXT NOT NULL,
        leased_until INTEGER NOT NULL, unreferenced_since INTEGER) WITHOUT ROWID`,
+    `CREATE INDEX IF NOT EXISTS links_unreferenced ON links (unreferenced_since)
+       WHERE unreferenced_since IS NOT NULL`,
+    // Tokens that BlobIndex was told to have no link, and is about to drop.
+    "CREATE TABLE IF NOT EXISTS refused_tokens (token TEXT PRIMARY KEY) WITHOUT ROWID",
   ];
 
   find(digest: Digest): ClaimedBlob | undefined {
@@ -51,8 +73,11 @@ export class LinkStore {
    * newcomer's if the digest is linked to this object already, else the former one's.
    */
   link(blob: ClaimedBlob, referenced: boolean, nowMs: number): Outcome<HolderToken | undefined> {
-    if (nowMs - tokenTimeMs(blob.token) > tokenAgeMsMax) {
+    if (!isYoung(blob.token, nowMs)) {
       return refuse("OVERLOADED", "the claim took too long", { "Retry-After": "1" });
+    }
+    if (this.#isRefused(blob.token)) {
+      return refuse("OVERLOADED", "the claim was collected", { "Retry-After": "1" });
     }
     const former = this.find(blob.digest);
     if (former?.token === blob.token) return done(undefined);
@@ -60,8 +85,9 @@ export class LinkStore {
       this.#lease(blob.digest, nowMs);
       return done(blob.token);
     }
+    this.unlink(blob.digest);
     this.#sql.exec(
-      "INSERT OR REPLACE INTO links VALUES (?, ?, ?, ?, ?, ?)",
+      "INSERT INTO links VALUES (?, ?, ?, ?, ?, ?)",
       blob.digest,
       blob.key,
       blob.size,
@@ -70,6 +96,57 @@ export class LinkStore {
       referenced ? null : nowMs,
     );
     return done(former?.token);
+  }
+
+  /**
+   * Which of these tokens keep a blob here. For the others that is a promise: a link by one of them
+   * that comes late is refused, so that they may be dropped.
+   */
+  held(tokens: readonly HeldToken[], nowMs: number): HolderToken[] {
+    const held: HolderToken[] = [];
+    for (const { digest, token } of tokens) {
+      if (this.find(digest)?.token === token) held.push(token);
+      else if (isYoung(token, nowMs)) this.#refuse(token);
+    }
+    return held;
+  }
+
+  /** True as long as there are promises to keep. */
+  refuses(nowMs: number): boolean {
+    // Tokens begin with their time, in as many digits: they sort by age.
+    const tooOld = newHolderToken(nowMs - 2 * tokenAgeMsMax, "");
+    this.#sql.exec("DELETE FROM refused_tokens WHERE token < ?", tooOld);
+    return this.#sql.exec("SELECT 1 FROM refused_tokens LIMIT 1").toArray().length > 0;
+  }
+
+  /** Has a link name another object, which holds the same bytes. */
+  relocate(digest: Digest, key: BlobKey): void {
+    this.#sql.exec("UPDATE links SET key = ? WHERE digest = ?", key, digest);
+  }
+
+  /** Links that nothing references nor leases, at most `limit`; with `force` no matter for how long. */
+  collectable(nowMs: number, force: boolean, limit: number): CollectableLink[] {
+    return this.#sql
+      .exec<{ digest: Digest; token: HolderToken; size: number; sinceMs: number }>(
+        `SELECT digest, token, size, unreferenced_since AS "sinceMs" FROM links
+         WHERE unreferenced_since <= ?1 AND (?2 OR leased_until <= ?3) LIMIT ?4`,
+        force ? Number.MAX_SAFE_INTEGER : nowMs - this.#leaseMs,
+        force ? 1 : 0,
+        nowMs,
+        limit,
+      )
+      .toArray();
+  }
+
+  /** When the next link is collectable, if nothing happens to it; null if none is. */
+  nextCollectableMs(): number | null {
+    return this.#sql
+      .exec<{ due: number | null }>(
+        `SELECT min(max(unreferenced_since + ?, leased_until)) AS due FROM links
+         WHERE unreferenced_since IS NOT NULL`,
+        this.#leaseMs,
+      )
+      .one().due;
   }
 
   /** Renews a lease of which less than half is left: a HEAD decides whether a push uploads. */
@@ -112,6 +189,16 @@ export class LinkStore {
 
   isEmpty(): boolean {
     return this.#sql.exec("SELECT 1 FROM links LIMIT 1").toArray().length === 0;
+  }
+
+  #isRefused(token: HolderToken): boolean {
+    return (
+      this.#sql.exec("SELECT 1 FROM refused_tokens WHERE token = ?", token).toArray().length > 0
+    );
+  }
+
+  #refuse(token: HolderToken): void {
+    this.#sql.exec("INSERT OR IGNORE INTO refused_tokens VALUES (?)", token);
   }
 
   #lease(digest: Digest, nowMs: number): void {

@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import type { Digest } from "../schemas/digest.ts";
 import type { Manifest } from "../schemas/manifest.ts";
 import type { Page } from "../schemas/pagination.ts";
-import type { Tag } from "../schemas/reference.ts";
+import type { Reference, Tag } from "../schemas/reference.ts";
 import type { BlobKey } from "../schemas/storage-keys.ts";
 import { cutRows, joinRows } from "./byte-rows.ts";
 import type { Link } from "./link-store.ts";
@@ -46,9 +46,11 @@ export class ManifestStore {
   }
 
   static readonly tables = [
+    // released_ms: when it was pushed, or lost a tag or an index; orphaned_ms: its subject.
     `CREATE TABLE IF NOT EXISTS manifests (
        digest TEXT PRIMARY KEY, media_type TEXT NOT NULL, size INTEGER NOT NULL, subject TEXT,
-       artifact_type TEXT, annotations TEXT) WITHOUT ROWID`,
+       artifact_type TEXT, annotations TEXT, released_ms INTEGER NOT NULL,
+       orphaned_ms INTEGER) WITHOUT ROWID`,
     `CREATE TABLE IF NOT EXISTS manifest_bytes (
        digest TEXT, number INTEGER, bytes BLOB NOT NULL, PRIMARY KEY (digest, number)) WITHOUT ROWID`,
     "CREATE TABLE IF NOT EXISTS tags (tag TEXT PRIMARY KEY, digest TEXT NOT NULL) WITHOUT ROWID",
@@ -56,26 +58,30 @@ export class ManifestStore {
     `CREATE TABLE IF NOT EXISTS manifest_references (
        manifest TEXT, target TEXT, PRIMARY KEY (manifest, target)) WITHOUT ROWID`,
     "CREATE INDEX IF NOT EXISTS manifests_by_subject ON manifests (subject) WHERE subject IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS manifests_orphaned ON manifests (orphaned_ms) WHERE orphaned_ms IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS tags_by_digest ON tags (digest)",
     "CREATE INDEX IF NOT EXISTS references_by_target ON manifest_references (target)",
   ];
 
   /** True if the manifest was not there before. */
-  put({ digest, mediaType, size, bytes, manifest }: ManifestPush): boolean {
+  put({ digest, mediaType, size, bytes, manifest }: ManifestPush, nowMs: number): boolean {
     const annotations = JSON.stringify(manifest.annotations);
     const hasAnnotations =
       annotations !== "{}" && Buffer.byteLength(annotations) <= referrerAnnotationsBytesMax;
     const isNew = this.find(digest) === undefined;
     this.#sql.exec(
-      "INSERT OR REPLACE INTO manifests VALUES (?, ?, ?, ?, ?, ?)",
+      `INSERT INTO manifests VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL) ON CONFLICT (digest)
+       DO UPDATE SET media_type = ?2, artifact_type = ?5, annotations = ?6, released_ms = ?7`,
       digest,
       mediaType,
       size,
       manifest.subject ?? null,
       manifest.artifactType ?? null,
       hasAnnotations ? annotations : null,
+      nowMs,
     );
     if (!isNew) return false;
+    this.#sql.exec("UPDATE manifests SET orphaned_ms = NULL WHERE subject = ?", digest);
     for (const row of cutRows(bytes, rowBytes)) {
       this.#sql.exec("INSERT INTO manifest_bytes VALUES (?, ?, ?)", digest, row.number, row.bytes);
     }
@@ -121,7 +127,14 @@ export class ManifestStore {
   }
 
   /** Removes a manifest and answers the tags that went with it. */
-  remove(digest: Digest): Tag[] {
+  remove(digest: Digest, nowMs: number): Tag[] {
+    this.#sql.exec(
+      `UPDATE manifests SET released_ms = ? WHERE digest IN
+         (SELECT target FROM manifest_references WHERE manifest = ?)`,
+      nowMs,
+      digest,
+    );
+    this.#sql.exec("UPDATE manifests SET orphaned_ms = ? WHERE subject = ?", nowMs, digest);
     const tags = this.#sql
       .exec<{ tag: Tag }>("DELETE FROM tags WHERE digest = ? RETURNING tag", digest)
       .toArray()
@@ -142,6 +155,12 @@ export class ManifestStore {
       .toArray()[0]?.manifest;
   }
 
+  /** What a reference names, undefined if it is nothing. */
+  digestOf(reference: Reference): Digest | undefined {
+    if (reference.kind === "tag") return this.tagged(reference.tag);
+    return this.find(reference.digest)?.digest;
+  }
+
   isEmpty(): boolean {
     return this.#sql.exec("SELECT 1 FROM manifests LIMIT 1").toArray().length === 0;
   }
@@ -153,13 +172,21 @@ export class ManifestStore {
   }
 
   /** Has the tag name the digest; false if it did already. */
-  tag(tag: Tag, digest: Digest): boolean {
-    if (this.tagged(tag) === digest) return false;
-    this.#sql.exec("INSERT OR REPLACE INTO tags VALUES (?, ?)", tag, digest);
+  tag(tag: Tag, digest: Digest, nowMs: number): boolean {
+    const former = this.tagged(tag);
+    if (former === digest) return false;
+    if (former !== undefined) this.#release(former, nowMs);
+    this.#sql.exec(
+      "INSERT INTO tags VALUES (?1, ?2) ON CONFLICT (tag) DO UPDATE SET digest = ?2",
+      tag,
+      digest,
+    );
     return true;
   }
 
-  untag(tag: Tag): void {
+  untag(tag: Tag, nowMs: number): void {
+    const former = this.tagged(tag);
+    if (former !== undefined) this.#release(former, nowMs);
     this.#sql.exec("DELETE FROM tags WHERE tag = ?", tag);
   }
 
@@ -214,5 +241,9 @@ export class ManifestStore {
       referrers.push(referrer);
     }
     return { referrers, more: false };
+  }
+
+  #release(digest: Digest, nowMs: number): void {
+    this.#sql.exec("UPDATE manifests SET released_ms = ? WHERE digest = ?", nowMs, digest);
   }
 }

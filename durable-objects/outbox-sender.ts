@@ -7,9 +7,11 @@ import {
   manifestReplicaKey,
   tagReplicaKey,
 } from "../schemas/storage-keys.ts";
+import type { BlobTotals } from "./blob-store.ts";
 import type { Link } from "./link-store.ts";
-import type { ManifestStore, StoredManifest } from "./manifest-store.ts";
+import type { StoredManifest } from "./manifest-store.ts";
 import type { Dirty } from "./outbox.ts";
+import type { RepositoryRecords } from "./repository-records.ts";
 
 /** Whom a repository tells what: KV a manifest or tag, BlobIndex a drop, Catalog its presence. */
 export type OutboxKind = "manifest" | "tag" | "drop" | "catalog";
@@ -24,19 +26,17 @@ export interface ManifestReplica {
 /** Sends what is dirty in a repository: always the truth of the moment in which it is sent. */
 export class OutboxSender {
   readonly #env: Env;
-  readonly #name: RepositoryName;
-  readonly #catalogVersion: number;
-  readonly #manifests: ManifestStore;
+  readonly #records: RepositoryRecords;
+  #freed: BlobTotals = { layers: 0, bytes: 0 };
 
-  constructor(
-    env: Env,
-    identity: { name: RepositoryName; catalogVersion: number },
-    manifests: ManifestStore,
-  ) {
+  constructor(env: Env, records: RepositoryRecords) {
     this.#env = env;
-    this.#name = identity.name;
-    this.#catalogVersion = identity.catalogVersion;
-    this.#manifests = manifests;
+    this.#records = records;
+  }
+
+  /** The blobs that nobody held any more when their tokens were dropped. */
+  get freed(): BlobTotals {
+    return this.#freed;
   }
 
   /** @throws what the store throws: the row then stays dirty. */
@@ -46,25 +46,32 @@ export class OutboxSender {
         return this.#sendManifest(key as Digest);
       case "tag":
         return this.#sendTag(key as Tag);
-      case "drop": {
-        const [digest, token] = key.split(" ") as [Digest, HolderToken];
-        return this.#env.BLOB_INDEX.getByName(blobIndexName(digest)).drop([{ digest, token }]);
-      }
+      case "drop":
+        return this.#sendDrop(key);
       case "catalog":
-        return this.#env.CATALOG.getByName(catalogName).set(
-          this.#name,
-          !this.#manifests.isEmpty(),
-          this.#catalogVersion,
-        );
+        return this.#sendTotals();
     }
   }
 
+  async #sendDrop(key: string): Promise<void> {
+    const [digest, token] = key.split(" ") as [Digest, HolderToken];
+    const index = this.#env.BLOB_INDEX.getByName(blobIndexName(digest));
+    const { layers, bytes } = await index.drop([{ digest, token }]);
+    this.#freed = { layers: this.#freed.layers + layers, bytes: this.#freed.bytes + bytes };
+  }
+
+  async #sendTotals(): Promise<void> {
+    const { name, catalogVersion } = this.#records.identity();
+    const totals = this.#records.statistics.totals();
+    await this.#env.CATALOG.getByName(catalogName).set(name, totals, catalogVersion);
+  }
+
   async #sendManifest(digest: Digest): Promise<void> {
-    const key = manifestReplicaKey(this.#name, digest);
-    const stored = this.#manifests.find(digest);
+    const key = manifestReplicaKey(this.#name(), digest);
+    const stored = this.#records.manifests.find(digest);
     if (stored === undefined) return this.#env.MANIFESTS.delete(key);
-    const links: Link[] = this.#manifests.links(digest);
-    const bytes = this.#manifests.bytes(stored.digest);
+    const links: Link[] = this.#records.manifests.links(digest);
+    const bytes = this.#records.manifests.bytes(stored.digest);
     const linkBytes = new TextEncoder().encode(JSON.stringify(links));
     const value = new Uint8Array(bytes.length + linkBytes.length);
     value.set(bytes);
@@ -74,11 +81,15 @@ export class OutboxSender {
   }
 
   async #sendTag(tag: Tag): Promise<void> {
-    const key = tagReplicaKey(this.#name, tag);
-    const digest = this.#manifests.tagged(tag);
-    const stored = digest === undefined ? undefined : this.#manifests.find(digest);
+    const key = tagReplicaKey(this.#name(), tag);
+    const digest = this.#records.manifests.tagged(tag);
+    const stored = digest === undefined ? undefined : this.#records.manifests.find(digest);
     if (stored === undefined) return this.#env.TAGS.delete(key);
     const metadata: StoredManifest = stored;
     return this.#env.TAGS.put(key, "", { metadata });
+  }
+
+  #name(): RepositoryName {
+    return this.#records.identity().name;
   }
 }

@@ -1,8 +1,13 @@
+import { log } from "../telemetry/log.ts";
+import { observeReplicaLag } from "../telemetry/telemetry.ts";
+
 /** One thing that somebody else has to be told; the truth is read when it is sent. */
 export interface Dirty<Kind extends string> {
   readonly kind: Kind;
   readonly key: string;
   readonly version: number;
+  /** Since when somebody else does not know it, in milliseconds of the Unix epoch. */
+  readonly sinceMs: number;
 }
 
 /** Sent in one alarm; six at once is what the platform connects at the same time. */
@@ -12,8 +17,8 @@ const sendAtOnceMax = 6;
 /**
  * What a repository has yet to tell KV, BlobIndex and Catalog: keys, not values. A row is cleared
  * only if its version is the one that was sent, so an old value never lands last, and a tag that
- * moves quickly is sent once. Only alarms send, and a second after a key became dirty: KV takes one
- * write per second and key.
+ * moves quickly is sent once. Only alarms send to KV, and a second after a key became dirty: KV takes
+ * one write per second and key.
  */
 export class Outbox<Kind extends string> {
   readonly #sql: SqlStorage;
@@ -23,39 +28,60 @@ export class Outbox<Kind extends string> {
   }
 
   static readonly table = `CREATE TABLE IF NOT EXISTS outbox (
-     kind TEXT, key TEXT, version INTEGER NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID`;
+     kind TEXT, key TEXT, version INTEGER NOT NULL, since_ms INTEGER NOT NULL,
+     PRIMARY KEY (kind, key)) WITHOUT ROWID`;
 
-  add(kind: Kind, key: string): void {
+  add(kind: Kind, key: string, nowMs: number): void {
     this.#sql.exec(
-      "INSERT INTO outbox VALUES (?, ?, 1) ON CONFLICT (kind, key) DO UPDATE SET version = version + 1",
+      `INSERT INTO outbox VALUES (?, ?, 1, ?)
+       ON CONFLICT (kind, key) DO UPDATE SET version = version + 1`,
       kind,
       key,
+      nowMs,
     );
   }
 
   /**
-   * Sends what is dirty, at most 300 rows; answers whether something is left for later, failed or
-   * not yet tried.
+   * Sends what is dirty, at most 300 rows, `only` those of one kind; answers whether something is
+   * left for later, failed or not yet tried.
    */
-  async flush(send: (dirty: Dirty<Kind>) => Promise<void>): Promise<boolean> {
-    const rows = this.#sql
-      .exec<{ kind: Kind; key: string; version: number }>("SELECT * FROM outbox LIMIT ?", sendMax)
-      .toArray();
+  async flush(send: (dirty: Dirty<Kind>) => Promise<void>, only?: Kind): Promise<boolean> {
+    const rows = this.#dirty(only);
     for (let at = 0; at < rows.length; at += sendAtOnceMax) {
       // One batch after the other: a failing store is not asked 300 times at once.
       // oxlint-disable-next-line no-await-in-loop
       await Promise.all(rows.slice(at, at + sendAtOnceMax).map((row) => this.#send(row, send)));
     }
-    return this.#sql.exec("SELECT 1 FROM outbox LIMIT 1").toArray().length > 0;
+    return !this.isEmpty(only);
+  }
+
+  isEmpty(only?: Kind): boolean {
+    const row = this.#sql.exec(
+      "SELECT 1 FROM outbox WHERE ?1 IS NULL OR kind = ?1 LIMIT 1",
+      only ?? null,
+    );
+    return row.toArray().length === 0;
+  }
+
+  #dirty(only: Kind | undefined): Dirty<Kind>[] {
+    return this.#sql
+      .exec<{ kind: Kind; key: string; version: number; sinceMs: number }>(
+        `SELECT kind, key, version, since_ms AS "sinceMs" FROM outbox
+         WHERE ?1 IS NULL OR kind = ?1 LIMIT ?2`,
+        only ?? null,
+        sendMax,
+      )
+      .toArray();
   }
 
   async #send(row: Dirty<Kind>, send: (dirty: Dirty<Kind>) => Promise<void>): Promise<void> {
     try {
       await send(row);
     } catch (error) {
-      console.warn(JSON.stringify({ event: "replica not written", ...row, error: String(error) }));
+      log("warn", "replica not written", { ...row, error: String(error) });
       return;
     }
+    observeReplicaLag((Date.now() - row.sinceMs) / 1000);
     this.#sql.exec(
       "DELETE FROM outbox WHERE kind = ? AND key = ? AND version = ?",
       row.kind,

@@ -1,23 +1,25 @@
 import { DurableObject } from "cloudflare:workers";
 import { parseConfiguration } from "../schemas/configuration.ts";
 import type { Digest } from "../schemas/digest.ts";
-import { done, type Outcome, type Refusal, refuse } from "../schemas/outcome.ts";
+import { done, type Outcome, refuse } from "../schemas/outcome.ts";
 import type { Page } from "../schemas/pagination.ts";
-import { entityTag, failedCondition, type Precondition } from "../schemas/precondition.ts";
+import type { Precondition } from "../schemas/precondition.ts";
 import type { Reference, RepositoryName, Tag } from "../schemas/reference.ts";
-import { catalogName } from "../schemas/storage-keys.ts";
-import { type ClaimedBlob, type Link, LinkStore } from "./link-store.ts";
-import {
-  type ManifestPush,
-  ManifestStore,
-  type Referrer,
-  type StoredManifest,
-} from "./manifest-store.ts";
-import { Outbox } from "./outbox.ts";
-import { OutboxSender, type OutboxKind } from "./outbox-sender.ts";
+import { type BlobKey, blobIndexName, type HolderToken } from "../schemas/storage-keys.ts";
+import { boundedEnv } from "../stores/bounded-env.ts";
+import type { HeldToken } from "./blob-store.ts";
+import { type ClaimedBlob, isYoung, type Link } from "./link-store.ts";
+import type { ManifestPush, Referrer, StoredManifest } from "./manifest-store.ts";
+import { OutboxSender } from "./outbox-sender.ts";
+import { nameOf, type PushTerms, refuseTerms, unmet } from "./push-terms.ts";
 import { refuseReferences } from "./reference-check.ts";
-import { Tables } from "./tables.ts";
-import { Tasks } from "./tasks.ts";
+import {
+  type CollectedRepository,
+  type CollectionTerms,
+  nothingCollected,
+  RepositoryCollection,
+} from "./repository-collection.ts";
+import { RepositoryRecords } from "./repository-records.ts";
 
 /** A manifest that is read, with its bytes and the links of its blobs where they were asked for. */
 export interface FoundManifest extends StoredManifest {
@@ -25,50 +27,27 @@ export interface FoundManifest extends StoredManifest {
   readonly links: readonly Link[];
 }
 
-/** Under which terms a manifest is stored. */
-export interface PushTerms {
-  /** What the path names, and what has to hold of it. */
-  readonly reference?: Reference;
-  readonly precondition?: Precondition | undefined;
-  /** False for who may push, but never move a tag that exists. */
-  readonly mayMoveTags?: boolean;
-}
+/** Why a blob is asked for. `push`: whether to upload it; `mount`: to link it elsewhere. */
+export type BlobUse = "read" | "push" | "mount";
 
-/** KV takes one write per second and key. */
-const replicaDelayMs = 1000;
-const replicaRetryMs = 5000;
+const retryMs = 5000;
 /** SQLite of a Durable Object holds 10 GB. */
 const databaseBytesMax = 8_000_000_000;
-
-const tables = [
-  ...ManifestStore.tables,
-  ...LinkStore.tables,
-  Outbox.table,
-  Tasks.table,
-  "CREATE TABLE IF NOT EXISTS identity (name TEXT NOT NULL, catalog_version INTEGER NOT NULL)",
-];
 
 /**
  * One per repository name: its manifests, tags, referrers and blob links. It is the truth about
  * them and the only writer of their replicas in KV. Each change is one transaction without an await.
  */
 export class Repository extends DurableObject<Env> {
-  readonly #tables: Tables;
-  readonly #manifests: ManifestStore;
-  readonly #links: LinkStore;
-  readonly #outbox: Outbox<OutboxKind>;
-  readonly #tasks: Tasks<"replicas">;
+  readonly #records: RepositoryRecords;
+  readonly #collection: RepositoryCollection;
   readonly #validateReferences: boolean;
 
   constructor(ctx: DurableObjectState, env: Env) {
-    super(ctx, env);
-    const { sql } = ctx.storage;
-    const { collectGraceMs, validateReferences } = parseConfiguration({ ...env }).configuration;
-    this.#tables = new Tables(ctx.storage, tables);
-    this.#manifests = new ManifestStore(sql);
-    this.#links = new LinkStore(sql, collectGraceMs);
-    this.#outbox = new Outbox(sql);
-    this.#tasks = new Tasks(ctx.storage, this.#tables);
+    super(ctx, boundedEnv(env));
+    const { collection, validateReferences } = parseConfiguration({ ...env }).configuration;
+    this.#records = new RepositoryRecords(ctx.storage, collection);
+    this.#collection = new RepositoryCollection(ctx.storage.sql, this.#records, collection);
     this.#validateReferences = validateReferences;
   }
 
@@ -77,35 +56,60 @@ export class Repository extends DurableObject<Env> {
    * older than 50 minutes is refused with OVERLOADED: the blob is to be claimed again.
    */
   linkBlob(name: RepositoryName, blob: ClaimedBlob): Outcome<undefined> {
-    return this.#change(name, () => {
-      const referenced = this.#manifests.user(blob.digest) !== undefined;
-      const linked = this.#links.link(blob, referenced, Date.now());
+    return this.#records.change<Outcome<undefined>>(name, () => {
+      const referenced = this.#records.manifests.user(blob.digest) !== undefined;
+      const linked = this.#records.links.link(blob, referenced, Date.now());
       if (!linked.ok) return linked;
-      if (linked.value !== undefined) this.#tell("drop", `${blob.digest} ${linked.value}`);
+      if (linked.value !== undefined) this.#records.drop(blob.digest, linked.value);
+      // With manifests, these tell the catalog when they come.
+      if (this.#records.manifests.isEmpty()) this.#records.announce();
       return done(undefined);
     });
   }
 
-  /** Where a blob is. A caller that decides by it whether to upload has its lease renewed. */
-  blob(digest: Digest, use: "read" | "push"): Outcome<Link> {
-    const link = this.#tables.exist ? this.#links.find(digest) : undefined;
+  /** Where a blob is. Who pushes or mounts it keeps it for another grace. */
+  blob(digest: Digest, use: BlobUse): Outcome<Link> {
+    const link = this.#records.exist ? this.#records.links.find(digest) : undefined;
     if (link === undefined) return refuse("BLOB_UNKNOWN", digest);
-    if (use === "push") this.#links.renew(digest, Date.now());
+    if (use !== "read") this.#records.links.renew(digest, Date.now());
+    if (use === "push") this.#records.statistics.countHit();
     return done({ digest, key: link.key, size: link.size });
+  }
+
+  /**
+   * Where a blob is, for a reader who found nothing in R2 under the key of its link. If it is nowhere,
+   * the link goes: HEAD answers 404 then, and the next push of the blob stores it again.
+   */
+  async healBlob(name: RepositoryName, digest: Digest, key: BlobKey): Promise<Outcome<Link>> {
+    const link = this.#records.exist ? this.#records.links.find(digest) : undefined;
+    if (link === undefined) return refuse("BLOB_UNKNOWN", digest);
+    if (link.key !== key) return done({ digest, key: link.key, size: link.size });
+    const index = this.env.BLOB_INDEX.getByName(blobIndexName(digest));
+    const located = await index.locate({ digest, token: link.token, repository: name });
+    if (!located.ok) return located;
+    return this.#records.change<Outcome<Link>>(name, () => {
+      const current = this.#records.links.find(digest);
+      if (current === undefined) return refuse("BLOB_UNKNOWN", digest);
+      const { size } = current;
+      if (current.token !== link.token) return done({ digest, key: current.key, size });
+      if (located.value !== undefined) {
+        this.#records.links.relocate(digest, located.value.key);
+        return done({ digest, key: located.value.key, size });
+      }
+      this.#records.unlink(digest);
+      return refuse("BLOB_UNKNOWN", `${digest} is lost: R2 has no bytes of it`);
+    });
   }
 
   /** Unlinks a blob. One that a manifest uses stays: the answer names the manifest. */
   deleteBlob(name: RepositoryName, digest: Digest): Outcome<undefined> {
-    if (!this.#tables.exist) return refuse("BLOB_UNKNOWN", digest);
-    return this.#change(name, () => {
-      const user = this.#manifests.user(digest);
-      if (user !== undefined && this.#links.find(digest) !== undefined) {
+    if (!this.#records.exist) return refuse("BLOB_UNKNOWN", digest);
+    return this.#records.change<Outcome<undefined>>(name, () => {
+      const user = this.#records.manifests.user(digest);
+      if (user !== undefined && this.#records.links.find(digest) !== undefined) {
         return refuse("UNSUPPORTED", `manifest ${user} uses the blob: delete the manifest first`);
       }
-      const token = this.#links.unlink(digest);
-      if (token === undefined) return refuse("BLOB_UNKNOWN", digest);
-      this.#tell("drop", `${digest} ${token}`);
-      return done(undefined);
+      return this.#records.unlink(digest) ? done(undefined) : refuse("BLOB_UNKNOWN", digest);
     });
   }
 
@@ -114,34 +118,26 @@ export class Repository extends DurableObject<Env> {
     name: RepositoryName,
     push: ManifestPush,
     tags: readonly Tag[],
-    { reference, precondition, mayMoveTags = true }: PushTerms = {},
+    terms: PushTerms = {},
   ): Outcome<undefined> {
     if (this.ctx.storage.sql.databaseSize > databaseBytesMax) {
       return refuse("UNSUPPORTED", "the repository is full (8 GB of manifests): delete some");
     }
-    return this.#change(name, () => {
+    return this.#records.change<Outcome<undefined>>(name, () => {
       const refused = this.#validateReferences
         ? refuseReferences(this.ctx.storage.sql, name, push.manifest)
         : undefined;
-      if (refused !== undefined) return refused;
-      const failed = reference && precondition && this.#unmet(reference, precondition);
-      if (failed !== undefined) return failed;
-      const stored = mayMoveTags ? undefined : this.#manifests.find(push.digest);
-      if (stored !== undefined && stored.mediaType !== push.mediaType) {
-        return refuse("DENIED", `${push.digest} is there as ${stored.mediaType}`);
-      }
-      const moved = mayMoveTags ? undefined : tags.find((tag) => this.#isElsewhere(tag, push));
-      if (moved !== undefined) {
-        return refuse("DENIED", `tag ${moved} exists, and may be made but not moved`);
-      }
-      const wasEmpty = this.#manifests.isEmpty();
-      this.#manifests.put(push);
-      this.#links.markReferenced(push.digest);
-      this.#tell("manifest", push.digest);
+      const refusal = refused ?? refuseTerms(this.#records.manifests, push, tags, terms);
+      if (refusal !== undefined) return refusal;
+      const nowMs = Date.now();
+      this.#records.manifests.put(push, nowMs);
+      this.#records.links.markReferenced(push.digest);
+      this.#records.tell("manifest", push.digest);
       for (const tag of tags) {
-        if (this.#manifests.tag(tag, push.digest)) this.#tell("tag", tag);
+        if (this.#records.manifests.tag(tag, push.digest, nowMs)) this.#records.tell("tag", tag);
       }
-      if (wasEmpty) this.#announce();
+      this.#records.statistics.pushedAt(nowMs);
+      this.#records.announce();
       return done(undefined);
     });
   }
@@ -149,15 +145,15 @@ export class Repository extends DurableObject<Env> {
   /** The manifest that a tag or digest names; its bytes and links if `withBytes`. */
   manifest(reference: Reference, withBytes: boolean): Outcome<FoundManifest> {
     const named = nameOf(reference);
-    if (!this.#tables.exist) return refuse("MANIFEST_UNKNOWN", named);
+    if (!this.#records.exist) return refuse("MANIFEST_UNKNOWN", named);
     const digest =
-      reference.kind === "tag" ? this.#manifests.tagged(reference.tag) : reference.digest;
-    const stored = digest === undefined ? undefined : this.#manifests.find(digest);
+      reference.kind === "tag" ? this.#records.manifests.tagged(reference.tag) : reference.digest;
+    const stored = digest === undefined ? undefined : this.#records.manifests.find(digest);
     if (stored === undefined) return refuse("MANIFEST_UNKNOWN", named);
     return done({
       ...stored,
-      bytes: withBytes ? this.#manifests.bytes(stored.digest) : undefined,
-      links: withBytes ? this.#manifests.links(stored.digest) : [],
+      bytes: withBytes ? this.#records.manifests.bytes(stored.digest) : undefined,
+      links: withBytes ? this.#records.manifests.links(stored.digest) : [],
     });
   }
 
@@ -167,32 +163,32 @@ export class Repository extends DurableObject<Env> {
     reference: Reference,
     precondition?: Precondition,
   ): Outcome<undefined> {
-    if (this.#digestOf(reference) === undefined) {
+    if (!this.#records.exist || this.#records.manifests.digestOf(reference) === undefined) {
       return refuse("MANIFEST_UNKNOWN", nameOf(reference));
     }
-    const failed = precondition && this.#unmet(reference, precondition);
+    const failed = precondition && unmet(this.#records.manifests, reference, precondition);
     if (failed !== undefined) return failed;
-    return this.#change(name, () => {
+    return this.#records.change<Outcome<undefined>>(name, () => {
       if (reference.kind === "tag") {
-        this.#manifests.untag(reference.tag);
-        this.#tell("tag", reference.tag);
-        return done(undefined);
+        this.#records.manifests.untag(reference.tag, Date.now());
+        this.#records.tell("tag", reference.tag);
+        this.#records.announce();
+      } else {
+        this.#records.removeManifest(reference.digest);
       }
-      const { digest } = reference;
-      this.#links.markUnreferenced(digest, Date.now());
-      for (const tag of this.#manifests.remove(digest)) this.#tell("tag", tag);
-      this.#tell("manifest", digest);
-      if (this.#manifests.isEmpty()) this.#announce();
       return done(undefined);
     });
   }
 
   /** A page of tags (end-8); NAME_UNKNOWN for a repository that holds nothing. */
   tags(name: RepositoryName, page: Page): Outcome<{ tags: Tag[]; more: boolean }> {
-    if (!this.#tables.exist || (this.#manifests.isEmpty() && this.#links.isEmpty())) {
+    if (
+      !this.#records.exist ||
+      (this.#records.manifests.isEmpty() && this.#records.links.isEmpty())
+    ) {
       return refuse("NAME_UNKNOWN", name);
     }
-    return done(this.#manifests.tags(page));
+    return done(this.#records.manifests.tags(page));
   }
 
   /** A page of the manifests whose subject is the digest (end-12); none is an empty page. */
@@ -201,72 +197,39 @@ export class Repository extends DurableObject<Env> {
     artifactType: string | undefined,
     last: string,
   ): { referrers: Referrer[]; more: boolean } {
-    if (!this.#tables.exist) return { referrers: [], more: false };
-    return this.#manifests.referrers(subject, artifactType, last);
+    if (!this.#records.exist) return { referrers: [], more: false };
+    return this.#records.manifests.referrers(subject, artifactType, last);
+  }
+
+  /** Which of these tokens keep a blob here. A link by one of the others is refused from now on. */
+  holds(name: RepositoryName, tokens: readonly HeldToken[]): HolderToken[] {
+    if (!this.#records.exist && !tokens.some(({ token }) => isYoung(token, Date.now()))) return [];
+    return this.#records.change(name, () => this.#records.links.held(tokens, Date.now()));
+  }
+
+  /**
+   * Takes out what the rules let go, at most 500 manifests and 500 blobs, and has BlobIndex told of
+   * it. A dry run changes nothing; `force` ignores grace and leases.
+   */
+  async collect(terms: CollectionTerms): Promise<CollectedRepository> {
+    if (!this.#records.exist) return nothingCollected;
+    const collected = this.#collection.collect(terms);
+    if (terms.dryRun) return collected;
+    const sender = new OutboxSender(this.env, this.#records);
+    await this.#records.outbox.flush((dirty) => sender.send(dirty), "drop");
+    return { ...collected, freed: sender.freed };
   }
 
   override async alarm(): Promise<void> {
-    await this.#tasks.run(Date.now(), replicaRetryMs, async () => {
-      const identity = this.#identity();
-      const sender = new OutboxSender(this.env, identity, this.#manifests);
-      const isLeft = await this.#outbox.flush((dirty) => sender.send(dirty));
-      if (isLeft) this.#tasks.schedule("replicas", Date.now() + replicaRetryMs);
+    await this.#records.tasks.run(Date.now(), retryMs, async (kind) => {
+      if (kind === "collect") {
+        this.#collection.collectAll();
+        return;
+      }
+      const sender = new OutboxSender(this.env, this.#records);
+      const isLeft = await this.#records.outbox.flush((dirty) => sender.send(dirty));
+      if (isLeft) this.#records.tasks.schedule("replicas", Date.now() + retryMs);
+      else await this.#records.endIfEmpty();
     });
   }
-
-  /** What a reference names here, undefined if it is nothing. */
-  #digestOf(reference: Reference): Digest | undefined {
-    if (!this.#tables.exist) return undefined;
-    if (reference.kind === "tag") return this.#manifests.tagged(reference.tag);
-    return this.#manifests.find(reference.digest)?.digest;
-  }
-
-  #isElsewhere(tag: Tag, { digest }: ManifestPush): boolean {
-    const current = this.#manifests.tagged(tag);
-    return current !== undefined && current !== digest;
-  }
-
-  /** The refusal of a change whose precondition does not hold. */
-  #unmet(reference: Reference, precondition: Precondition): Refusal | undefined {
-    const current = this.#digestOf(reference);
-    const failed = failedCondition(precondition, current);
-    if (failed === undefined) return undefined;
-    const state = current === undefined ? "does not exist" : `is ${current}`;
-    const headers = current === undefined ? {} : { ETag: entityTag(current) };
-    return refuse("PRECONDITION_FAILED", `${failed}: ${nameOf(reference)} ${state}`, headers);
-  }
-
-  /** One transaction; a refusal leaves nothing behind but tables. */
-  #change<T>(name: RepositoryName, work: () => Outcome<T>): Outcome<T> {
-    const isFirst = !this.#tables.exist;
-    return this.#tables.write(() => {
-      if (isFirst) this.ctx.storage.sql.exec("INSERT INTO identity VALUES (?, 0)", name);
-      return work();
-    });
-  }
-
-  #identity(): { name: RepositoryName; catalogVersion: number } {
-    return this.ctx.storage.sql
-      .exec<{ name: RepositoryName; catalogVersion: number }>(
-        'SELECT name, catalog_version AS "catalogVersion" FROM identity',
-      )
-      .one();
-  }
-
-  /** Has the catalog told whether the repository has manifests. */
-  #announce(): void {
-    this.ctx.storage.sql.exec("UPDATE identity SET catalog_version = catalog_version + 1");
-    this.#tell("catalog", catalogName);
-  }
-
-  /** Has somebody told of a change, soon. */
-  #tell(kind: OutboxKind, key: string): void {
-    this.#outbox.add(kind, key);
-    this.#tasks.schedule("replicas", Date.now() + replicaDelayMs);
-  }
-}
-
-/** A reference as errors name it. */
-function nameOf(reference: Reference): string {
-  return reference.kind === "tag" ? `tag ${reference.tag}` : reference.digest;
 }

@@ -1,19 +1,25 @@
 import { newBlobKey } from "../schemas/storage-keys.ts";
+import { countUpload } from "../telemetry/telemetry.ts";
 import { partBytesFor, type UploadedPart } from "./part-writer.ts";
 import { Tables } from "./tables.ts";
 import { Tasks } from "./tasks.ts";
-import { type SealedSession, UploadRows, type UploadState } from "./upload-state.ts";
+import { hasEnded, type SealedSession, UploadRows, type UploadState } from "./upload-state.ts";
 
 /** After a failed or interrupted commit. */
 const retryMs = 30_000;
+/** The catalog is told of sessions that are open for longer: most are not. */
+const announceMs = 5000;
 /** R2 ends a multipart upload after seven days, and a session has to be over before. */
 const sessionMsMax = 6 * 24 * 60 * 60 * 1000;
+
+/** What an upload session does later: end itself, and tell the catalog of itself. */
+export type SessionTask = "expire" | "announce";
 
 /** What an upload session has stored, and when it expires. */
 export class SessionStore {
   readonly #rows: UploadRows;
   readonly #tables: Tables;
-  readonly #tasks: Tasks<"expire">;
+  readonly #tasks: Tasks<SessionTask>;
   readonly #timeoutMs: number;
   readonly #intervalMs: number;
 
@@ -43,7 +49,6 @@ export class SessionStore {
       chunked: false,
       savedDigest: undefined,
       digest: undefined,
-      token: undefined,
       startedMs: session.startedAtMs,
       touchedMs: Date.now(),
     };
@@ -72,8 +77,10 @@ export class SessionStore {
     this.#tables.write(() => {
       this.#rows.write({ ...state, touchedMs: Date.now() });
       if (isFirst) this.#scheduleExpiry(Date.now());
+      if (isFirst && !hasEnded(state)) this.#tasks.schedule("announce", Date.now() + announceMs);
       if (state.stage === "assembling") this.lookAgain();
     });
+    if (isFirst && state.stage !== "cancelled") countUpload("started");
   }
 
   /**
@@ -98,17 +105,31 @@ export class SessionStore {
     this.#tables.write(() => {
       this.keep(state);
       this.#rows.clearBytes();
+      if (this.#rows.isAnnounced()) this.#tasks.schedule("announce", Date.now());
+      else void this.#tasks.cancel("announce");
     });
+    if (state.stage === "closed") countUpload("committed");
   }
 
   /** Deletes everything. */
   async expire(): Promise<void> {
+    const state = this.stored();
     await this.#tables.deleteAll();
+    if (state !== undefined && !hasEnded(state)) countUpload("expired");
   }
 
   /** True if nobody touched the session for its timeout, or it is six days old. */
   isOver({ touchedMs, startedMs }: UploadState): boolean {
     return Date.now() >= Math.min(touchedMs + this.#timeoutMs, startedMs + sessionMsMax);
+  }
+
+  /** True if the catalog was told of the session. */
+  get isAnnounced(): boolean {
+    return this.#tables.exist && this.#rows.isAnnounced();
+  }
+
+  setAnnounced(isAnnounced: boolean): void {
+    this.#tables.write(() => this.#rows.setAnnounced(isAnnounced));
   }
 
   /** How long nobody has to touch a session for it to be over. */
@@ -125,8 +146,8 @@ export class SessionStore {
     this.#tasks.schedule("expire", Date.now() + retryMs);
   }
 
-  async runDue(expire: () => Promise<void>): Promise<void> {
-    await this.#tasks.run(Date.now(), retryMs, expire);
+  async runDue(work: Readonly<Record<SessionTask, () => Promise<void>>>): Promise<void> {
+    await this.#tasks.run(Date.now(), retryMs, (kind) => work[kind]());
   }
 
   #scheduleExpiry(touchedMs: number): void {

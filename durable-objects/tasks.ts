@@ -1,3 +1,4 @@
+import { log } from "../telemetry/log.ts";
 import type { Tables } from "./tables.ts";
 
 /** The platform repeats a failing alarm six times, which takes two minutes. */
@@ -28,7 +29,8 @@ export class Tasks<Kind extends string> {
     }
     const earliestMs = this.#earliestMs();
     this.#storage.sql.exec(
-      "INSERT INTO tasks VALUES (?, ?) ON CONFLICT (kind) DO UPDATE SET due = min(due, excluded.due)",
+      `INSERT INTO tasks VALUES (?, ?) ON CONFLICT (kind)
+       DO UPDATE SET due = excluded.due WHERE excluded.due < due`,
       kind,
       dueMs,
     );
@@ -39,6 +41,13 @@ export class Tasks<Kind extends string> {
       earliestMs !== null && earliestMs < nowMs - overdueMsMax && this.#running === undefined;
     if (isGivenUp) void this.#storage.setAlarm(nowMs);
     else if (earliestMs === null || dueMs < earliestMs) void this.#storage.setAlarm(dueMs);
+  }
+
+  /** Has `kind` not run any more. */
+  async cancel(kind: Kind): Promise<void> {
+    this.#storage.sql.exec("DELETE FROM tasks WHERE kind = ?", kind);
+    const earliestMs = this.#earliestMs();
+    if (earliestMs !== null) await this.#storage.setAlarm(earliestMs);
   }
 
   /**
@@ -59,7 +68,7 @@ export class Tasks<Kind extends string> {
         // oxlint-disable-next-line no-await-in-loop
         await work(kind);
       } catch (error) {
-        console.error(JSON.stringify({ event: "task failed", kind, error: String(error) }));
+        log("error", "task failed", { kind, error: String(error) });
         this.schedule(kind, nowMs + retryMs);
       } finally {
         this.#running = undefined;

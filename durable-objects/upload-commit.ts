@@ -1,21 +1,12 @@
 import { algorithmOf, type Digest } from "../schemas/digest.ts";
 import { type Outcome, refuse } from "../schemas/outcome.ts";
-import {
-  blobIndexName,
-  type HolderToken,
-  newBlobKey,
-  newHolderToken,
-  tokenTimeMs,
-} from "../schemas/storage-keys.ts";
+import { blobIndexName, newBlobKey, newHolderToken } from "../schemas/storage-keys.ts";
 import { digestOfBody } from "../streams/body-digest.ts";
 import { digestOfBytes } from "../streams/hash.ts";
-import type { StoredBlob } from "./blob-index.ts";
+import type { StoredBlob } from "./blob-store.ts";
 import type { PartWriter } from "./part-writer.ts";
 import type { SessionStore } from "./session-store.ts";
 import type { UploadState } from "./upload-state.ts";
-
-/** Well before a repository refuses to link by it. */
-const tokenReuseMsMax = 30 * 60 * 1000;
 
 function wrongDigest(digest: Digest): Outcome<undefined> {
   return refuse("DIGEST_INVALID", `the bytes of this upload are not ${digest}`);
@@ -71,10 +62,9 @@ export class UploadCommit {
     const verified = assembled.digest ?? (await this.#digestOfStored(stored, digest));
     if (verified !== digest) return wrongDigest(digest);
     // Before it is claimed: from then on its bytes may be others' too.
-    const token = freshToken(assembled.token);
-    assembled = { ...assembled, digest, token };
+    assembled = { ...assembled, digest };
     this.#store.keep(assembled);
-    return this.#link(assembled, stored, digest, token);
+    return this.#link(assembled, stored, digest);
   }
 
   /** A blob smaller than a part: one put, under a key that is new each time it is tried. */
@@ -87,8 +77,7 @@ export class UploadCommit {
       customMetadata: { repository: state.repository, digest },
     });
     const stored = { key, size: tail.length };
-    const token = freshToken(undefined);
-    const linked = await this.#link({ ...state, offset: tail.length }, stored, digest, token);
+    const linked = await this.#link({ ...state, offset: tail.length }, stored, digest);
     if (linked.ok && state.multipartId !== undefined) {
       // Begun by a request that broke off. Should this fail, R2 ends it after seven days.
       const multipart = this.#env.BLOBS.resumeMultipartUpload(state.key, state.multipartId);
@@ -116,14 +105,13 @@ export class UploadCommit {
     return digestOfBody(object.body, algorithmOf(wanted));
   }
 
-  /** Claim first, link second: cut off in between it can keep a blob too long, never lose it. */
-  async #link(
-    state: UploadState,
-    stored: StoredBlob,
-    digest: Digest,
-    token: HolderToken,
-  ): Promise<Outcome<undefined>> {
+  /**
+   * Claim first, link second: cut off in between it can keep a blob too long, never lose it. Each try
+   * has a token of its own, as one that was linked may be dropped by now.
+   */
+  async #link(state: UploadState, stored: StoredBlob, digest: Digest): Promise<Outcome<undefined>> {
     const { repository } = state;
+    const token = newHolderToken(Date.now(), crypto.randomUUID());
     const index = this.#env.BLOB_INDEX.getByName(blobIndexName(digest));
     const claimed = await index.claim({ digest, token, repository }, stored);
     if (!claimed.ok) return claimed;
@@ -138,11 +126,4 @@ export class UploadCommit {
     else await index.drop([{ digest, token }]);
     return linked;
   }
-}
-
-/** The token of a claim that is repeated, unless it is too old to be linked by. */
-function freshToken(token: HolderToken | undefined): HolderToken {
-  const nowMs = Date.now();
-  if (token !== undefined && nowMs - tokenTimeMs(token) < tokenReuseMsMax) return token;
-  return newHolderToken(nowMs, crypto.randomUUID());
 }

@@ -1,5 +1,6 @@
 import { refuse, type Refusal } from "../schemas/outcome.ts";
 import { uploadRange } from "../schemas/range.ts";
+import { log } from "../telemetry/log.ts";
 import { NoBuffer } from "./part-buffers.ts";
 import { BrokenBody, TooManyParts } from "./part-writer.ts";
 
@@ -15,6 +16,6 @@ export function refusalOf(error: unknown): Refusal {
   if (error instanceof TooManyParts) return refuse("BLOB_TOO_LARGE", "more than 10,000 parts");
   if (error instanceof BrokenBody) return refuse("BODY_INCOMPLETE", "it broke off");
   const what = error instanceof NoBuffer ? error.message : "R2 failed";
-  console.warn(JSON.stringify({ event: "upload request failed", error: String(error) }));
+  log("warn", "upload request failed", { error: String(error) });
   return refuse("OVERLOADED", what, { "Retry-After": "2" });
 }

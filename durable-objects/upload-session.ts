@@ -2,16 +2,18 @@ import { DurableObject } from "cloudflare:workers";
 import { parseConfiguration } from "../schemas/configuration.ts";
 import type { Digest } from "../schemas/digest.ts";
 import { done, type Outcome, refuse } from "../schemas/outcome.ts";
+import { boundedEnv } from "../stores/bounded-env.ts";
 import { drain, drainBytesMax } from "../streams/body.ts";
 import { inTime } from "./deadline.ts";
 import { blobBytesMax, PartWriter } from "./part-writer.ts";
 import { beginDigest, resumeDigest, type RunningDigest } from "./running-digest.ts";
+import { SessionEnding } from "./session-ending.ts";
 import { SessionStore } from "./session-store.ts";
 import { UploadCommit } from "./upload-commit.ts";
 import { type LockHolder, UploadLock } from "./upload-lock.ts";
 import { begun, readBody, type UploadBody } from "./upload-body.ts";
 import { outOfTurn, refusalOf } from "./upload-refusal.ts";
-import type { SealedSession, UploadState } from "./upload-state.ts";
+import { hasEnded, type SealedSession, type UploadState } from "./upload-state.ts";
 
 /** Why a second body is refused. */
 const meanwhile = "another body is being read";
@@ -28,22 +30,30 @@ const meanwhile = "another body is being read";
 export class UploadSession extends DurableObject<Env> {
   readonly #store: SessionStore;
   readonly #commit: UploadCommit;
+  readonly #ending: SessionEnding;
   readonly #lock = new UploadLock();
   /** Of the stored parts; lost with the object, unless the session is chunked and saves it. */
   #digest: RunningDigest | undefined;
   #committing: { digest: Digest; outcome: Promise<Outcome<undefined>> } | undefined;
 
   constructor(ctx: DurableObjectState, env: Env) {
-    super(ctx, env);
+    super(ctx, boundedEnv(env));
     const { uploadTimeoutMs, uploadCleanupIntervalMs } = parseConfiguration({
       ...env,
     }).configuration;
     this.#store = new SessionStore(ctx.storage, uploadTimeoutMs, uploadCleanupIntervalMs);
-    this.#commit = new UploadCommit(env, this.#store);
+    this.#commit = new UploadCommit(this.env, this.#store);
+    this.#ending = new SessionEnding(this.env, this.#store, ctx.id.name ?? "");
   }
 
-  /** Appends a body (end-5) and answers the new offset. A body that breaks off changes nothing. */
-  async append(session: SealedSession, body: UploadBody): Promise<Outcome<{ offset: number }>> {
+  /**
+   * Appends a body (end-5) and answers the new offset, and how many bytes it had. A body that breaks
+   * off changes nothing.
+   */
+  async append(
+    session: SealedSession,
+    body: UploadBody,
+  ): Promise<Outcome<{ offset: number; bytes: number }>> {
     return this.#answer(body, async () => {
       const state = this.#live(session);
       if (!state.ok) return state;
@@ -52,7 +62,7 @@ export class UploadSession extends DurableObject<Env> {
       try {
         return await this.#write(session, body, holder, async (stored, writer, offset) => {
           this.#keep(stored, writer, offset);
-          return done({ offset });
+          return done({ offset, bytes: offset - stored.offset });
         });
       } finally {
         holder.leave();
@@ -103,7 +113,7 @@ export class UploadSession extends DurableObject<Env> {
         if (state.value.digest !== undefined) {
           return refuse("BLOB_UPLOAD_UNKNOWN", "its bytes are verified: it is being closed");
         }
-        await this.#forgetStored(state.value);
+        await this.#ending.deleteStored(state.value);
         this.#store.end({ ...state.value, stage: "cancelled" });
         return done(undefined);
       } finally {
@@ -113,7 +123,10 @@ export class UploadSession extends DurableObject<Env> {
   }
 
   override async alarm(): Promise<void> {
-    await this.#store.runDue(() => this.#expire());
+    await this.#store.runDue({
+      expire: () => this.#expire(),
+      announce: () => this.#ending.announce(),
+    });
   }
 
   /** Goes on with a commit that was cut off; deletes a session that is over. */
@@ -127,12 +140,13 @@ export class UploadSession extends DurableObject<Env> {
       if (digest !== undefined && (stage === "assembling" || stage === "assembled")) {
         const goOn = () => this.#commit.goOn(state, digest).catch(refusalOf);
         const linked = await this.#commitAs(digest, holder, goOn);
-        if (linked.ok) this.#store.expireLater(state);
-        else if (this.#store.isOver(state)) await this.#store.expire();
-        else this.#store.lookAgain();
+        if (linked.ok) return this.#store.expireLater(state);
+        if (!this.#store.isOver(state)) return this.#store.lookAgain();
+        await this.#ending.discard(state, digest);
+        await this.#ending.forget(state);
       } else if (this.#store.isOver(state)) {
-        await this.#forgetStored(state);
-        await this.#store.expire();
+        await this.#ending.deleteStored(state);
+        await this.#ending.forget(state);
       } else {
         this.#store.expireLater(state);
       }
@@ -158,7 +172,7 @@ export class UploadSession extends DurableObject<Env> {
 
   #live(session: SealedSession): Outcome<UploadState> {
     const state = this.#store.find(session);
-    if (state === undefined || state.stage === "closed" || state.stage === "cancelled") {
+    if (state === undefined || hasEnded(state)) {
       return refuse("BLOB_UPLOAD_UNKNOWN", "it was closed, cancelled or expired");
     }
     return done(state);
@@ -222,7 +236,7 @@ export class UploadSession extends DurableObject<Env> {
     return new PartWriter(
       {
         bucket: this.env.BLOBS,
-        metadata: { repository: state.repository },
+        metadata: { repository: state.repository, algorithm: state.algorithm },
         // Known from its beginning, so that the session's end also ends it.
         began: (multipartId) => this.#store.keep({ ...state, multipartId }),
       },
@@ -249,20 +263,6 @@ export class UploadSession extends DurableObject<Env> {
     const next = { ...state, offset, multipartId, savedDigest: digest?.save() };
     this.#store.keepBytes(next, parts, tail, keptBytes);
     this.#digest = digest;
-  }
-
-  /** Deletes bytes that nobody can have claimed: of a session that was not verified. */
-  async #forgetStored({ key, multipartId, stage }: UploadState): Promise<void> {
-    if (stage === "closed" || stage === "cancelled") return;
-    if (stage !== "assembled" && multipartId !== undefined) {
-      await this.env.BLOBS.resumeMultipartUpload(key, multipartId)
-        .abort()
-        .catch((error: unknown) => {
-          // Completed, by a request that was cut off before it could say so.
-          if (stage === "open") throw error;
-        });
-    }
-    if (stage !== "open") await this.env.BLOBS.delete(key);
   }
 
   /** Drains the body of a request that was refused, and makes an outcome of what is thrown. */

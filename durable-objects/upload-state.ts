@@ -1,6 +1,6 @@
 import type { Digest, DigestAlgorithm } from "../schemas/digest.ts";
 import type { RepositoryName } from "../schemas/reference.ts";
-import type { BlobKey, HolderToken } from "../schemas/storage-keys.ts";
+import type { BlobKey } from "../schemas/storage-keys.ts";
 import { cutRows, joinRows } from "./byte-rows.ts";
 import type { UploadedPart } from "./part-writer.ts";
 
@@ -19,6 +19,11 @@ export interface SealedSession {
  */
 type Stage = "open" | "assembling" | "assembled" | "closed" | "cancelled";
 
+/** True of a session that nothing happens to any more. */
+export function hasEnded({ stage }: UploadState): boolean {
+  return stage === "closed" || stage === "cancelled";
+}
+
 /** One upload session, as it stood when the last request ended. */
 export interface UploadState {
   readonly repository: RepositoryName;
@@ -34,8 +39,6 @@ export interface UploadState {
   readonly savedDigest: Uint8Array | undefined;
   /** The digest that the bytes were found to have, once they were. */
   readonly digest: Digest | undefined;
-  /** Its claim's token, from before the claim is made: a claim that is repeated has the same. */
-  readonly token: HolderToken | undefined;
   readonly startedMs: number;
   readonly touchedMs: number;
 }
@@ -54,7 +57,6 @@ type SessionRow = {
   chunked: number;
   saved_digest: ArrayBuffer | null;
   digest: Digest | null;
-  token: HolderToken | null;
   started_ms: number;
   touched_ms: number;
 };
@@ -72,9 +74,11 @@ export class UploadRows {
        id INTEGER PRIMARY KEY CHECK (id = 1), repository TEXT NOT NULL, stage TEXT NOT NULL,
        offset INTEGER NOT NULL, key TEXT NOT NULL, multipart_id TEXT, part_bytes INTEGER NOT NULL,
        algorithm TEXT NOT NULL, chunked INTEGER NOT NULL, saved_digest BLOB, digest TEXT,
-       token TEXT, started_ms INTEGER NOT NULL, touched_ms INTEGER NOT NULL)`,
+       started_ms INTEGER NOT NULL, touched_ms INTEGER NOT NULL)`,
     "CREATE TABLE IF NOT EXISTS parts (number INTEGER PRIMARY KEY, etag TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS tail (number INTEGER PRIMARY KEY, bytes BLOB NOT NULL)",
+    // A row once the catalog is told of the session.
+    "CREATE TABLE IF NOT EXISTS announced (id INTEGER PRIMARY KEY CHECK (id = 1))",
   ];
 
   read(): UploadState | undefined {
@@ -91,7 +95,6 @@ export class UploadRows {
       chunked: row.chunked === 1,
       savedDigest: row.saved_digest === null ? undefined : new Uint8Array(row.saved_digest),
       digest: row.digest ?? undefined,
-      token: row.token ?? undefined,
       startedMs: row.started_ms,
       touchedMs: row.touched_ms,
     };
@@ -99,7 +102,7 @@ export class UploadRows {
 
   write(state: UploadState): void {
     this.#sql.exec(
-      "INSERT OR REPLACE INTO session VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      "INSERT OR REPLACE INTO session VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
       state.repository,
       state.stage,
       state.offset,
@@ -110,7 +113,6 @@ export class UploadRows {
       state.chunked ? 1 : 0,
       state.savedDigest ?? null,
       state.digest ?? null,
-      state.token ?? null,
       state.startedMs,
       state.touchedMs,
     );
@@ -150,6 +152,16 @@ export class UploadRows {
     for (const { number, bytes } of rows) {
       this.#sql.exec("INSERT INTO tail VALUES (?, ?)", number, bytes);
     }
+  }
+
+  isAnnounced(): boolean {
+    return this.#sql.exec("SELECT 1 FROM announced").toArray().length > 0;
+  }
+
+  setAnnounced(isAnnounced: boolean): void {
+    this.#sql.exec(
+      isAnnounced ? "INSERT OR IGNORE INTO announced VALUES (1)" : "DELETE FROM announced",
+    );
   }
 
   /** Leaves the session's own row alone: it is what a late or repeated request is answered from. */

@@ -1,6 +1,11 @@
 import type { PageLimits } from "./pagination.ts";
 import { Variables } from "./variables.ts";
 
+/** How much is written to the log, from most to least. */
+export const logLevels = ["debug", "info", "warn", "error"] as const;
+
+export type LogLevel = (typeof logLevels)[number];
+
 /** How the registry works, by the variables of the environment; README has the table of them. */
 export interface Configuration {
   /** The origin that clients reach the registry at, where a Location has to name it. */
@@ -12,8 +17,25 @@ export interface Configuration {
   /** Which reads may be answered by replicas: none, or those by digest. */
   readonly reads: "strong" | "digest";
   readonly validateReferences: boolean;
-  readonly collectGraceMs: number;
+  readonly collection: CollectionRules;
+  /** Bytes that a scrub reads in a second. */
+  readonly scrubRate: number;
   readonly pageLimits: PageLimits;
+  /** The lowest level of lines that are written. */
+  readonly logLevel: LogLevel;
+}
+
+/** What a collection takes away. */
+export interface CollectionRules {
+  /**
+   * How long a blob stays that was pushed, mounted or asked for by who may push, and one that lost the
+   * last manifest that references it.
+   */
+  readonly graceMs: number;
+  /** How old manifests get that nothing names; undefined keeps them. */
+  readonly untaggedMs: number | undefined;
+  /** True if referrers go with their subject. */
+  readonly deletesReferrers: boolean;
 }
 
 /** The configuration, and for each wrong value its variable, the value and what is allowed. */
@@ -25,6 +47,17 @@ interface ParsedConfiguration {
 
 /** R2 ends a multipart upload after seven days: an upload session has to be gone before. */
 const uploadTimeoutSecondsMax = 6 * 24 * 60 * 60;
+
+/** What a core hashes in a second is less. */
+const scrubRateMax = 10_000_000_000;
+/** A year: longer than anybody waits for. */
+const collectSecondsMax = 366 * 86_400;
+
+function untaggedMs(variables: Variables): number | undefined {
+  const name = "REGISTRY_GC_UNTAGGED";
+  if (variables.text(name) === undefined) return undefined;
+  return 1000 * variables.wholeNumber(name, collectSecondsMax, 0, collectSecondsMax);
+}
 
 /** The configuration in the environment's variables, but for who may do what. */
 export function parseConfiguration(
@@ -42,7 +75,13 @@ export function parseConfiguration(
     reads: variables.oneOf("REGISTRY_READS", "digest", ["strong", "digest"]),
     validateReferences:
       variables.oneOf("REGISTRY_VALIDATE_REFERENCES", "true", ["true", "false"]) === "true",
-    collectGraceMs: 1000 * variables.wholeNumber("REGISTRY_GC_GRACE", 86_400, 0, 366 * 86_400),
+    collection: {
+      graceMs: 1000 * variables.wholeNumber("REGISTRY_GC_GRACE", 86_400, 0, collectSecondsMax),
+      untaggedMs: untaggedMs(variables),
+      deletesReferrers:
+        variables.oneOf("REGISTRY_GC_REFERRERS", "keep", ["keep", "delete"]) === "delete",
+    },
+    scrubRate: variables.wholeNumber("REGISTRY_SCRUB_RATE", 50_000_000, 1_000_000, scrubRateMax),
     pageLimits: {
       maxLimit,
       defaultLimit: Math.min(
@@ -50,6 +89,7 @@ export function parseConfiguration(
         variables.wholeNumber("REGISTRY_PAGINATION_DEFAULT_LIMIT", 100, 1, 10_000),
       ),
     },
+    logLevel: variables.oneOf("REGISTRY_LOG_LEVEL", "info", logLevels),
   };
   return { configuration, problems: variables.problems };
 }

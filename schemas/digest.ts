@@ -5,6 +5,8 @@ export type DigestAlgorithm = "sha256" | "sha512" | "blake3";
 
 const hexDigits: Record<DigestAlgorithm, number> = { sha256: 64, sha512: 128, blake3: 64 };
 
+export const digestAlgorithms: readonly DigestAlgorithm[] = ["sha256", "sha512", "blake3"];
+
 /** The algorithm of this name, or undefined (OCI image spec, descriptor.md: registered algorithms). */
 export function parseDigestAlgorithm(text: string): DigestAlgorithm | undefined {
   return Object.hasOwn(hexDigits, text) ? (text as DigestAlgorithm) : undefined;

@@ -4,7 +4,8 @@
  *
  * Codes are those of the OCI distribution spec (section "Error Codes") and, where it has none, of
  * Docker's Registry HTTP API V2 (PAGINATION_NUMBER_INVALID, RANGE_INVALID, UNAVAILABLE, UNKNOWN).
- * PRECONDITION_FAILED, HOST_INVALID and SCOPE_INVALID are our own: neither knows what they are about.
+ * PRECONDITION_FAILED, HOST_INVALID, SCOPE_INVALID, PARAMETER_INVALID, COLLECTION_RUNNING and
+ * SCRUB_RUNNING are our own: neither knows what they are about.
  * Clients act on them: docker retries UNKNOWN five times and never UNSUPPORTED, containers/image
  * converts the manifest on MANIFEST_INVALID, crane retries BLOB_UPLOAD_INVALID.
  */
@@ -43,6 +44,11 @@ const errorTable = {
     status: 408,
     message: "request body incomplete",
     advice: "send the same request again",
+  },
+  COLLECTION_RUNNING: {
+    status: 409,
+    message: "a collection is running",
+    advice: "GET /_gc tells how far it is; ask for another one when it has ended",
   },
   DENIED: {
     status: 403,
@@ -95,6 +101,11 @@ const errorTable = {
     message: "invalid number of results requested",
     advice: "send n as a whole number from 0",
   },
+  PARAMETER_INVALID: {
+    status: 400,
+    message: "invalid query parameter",
+    advice: "send true or false",
+  },
   PRECONDITION_FAILED: {
     status: 412,
     message: "precondition failed",
@@ -120,6 +131,11 @@ const errorTable = {
     status: 400,
     message: "invalid scope",
     advice: "ask for scopes such as repository:team/app:pull,push",
+  },
+  SCRUB_RUNNING: {
+    status: 409,
+    message: "a scrub is running",
+    advice: "GET /_scrub tells how far it is; DELETE /_scrub has it rest",
   },
   SIZE_INVALID: {
     status: 400,

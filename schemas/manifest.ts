@@ -38,7 +38,8 @@ const manifestCommasMax = 250_000;
 
 export const ociIndexMediaType = "application/vnd.oci.image.index.v1+json";
 const ociManifestMediaType = "application/vnd.oci.image.manifest.v1+json";
-const indexMediaTypes: ReadonlySet<string> = new Set([
+/** The media types of indexes: what is none of them is an image. */
+export const indexMediaTypes: ReadonlySet<string> = new Set([
   ociIndexMediaType,
   "application/vnd.docker.distribution.manifest.list.v2+json",
 ]);

@@ -3,16 +3,17 @@
  *
  * R2  BLOBS      blobs/<yyyy-mm-dd>/<random>   the bytes of one blob; written once, never rewritten,
  *                                              never reused; BlobIndex alone knows whose bytes
+ *                health/<random>              nothing, for a moment: whether R2 takes it
  * KV  MANIFESTS  <repository>@<digest>         a manifest's exact bytes, then the links of its blobs
  *                                              as JSON; metadata: media type and size of the manifest
  * KV  TAGS       <repository>:<tag>            empty; metadata: digest, media type and size
  *
  * Durable Objects by name: Repository `<repository>`, BlobIndex `<algorithm>:<first two hex digits>`,
- * UploadSession `<session id>`, Catalog `catalog`. The URLs are keys of the data centre's cache.
+ * UploadSession `<session id>`, Catalog `catalog`, Maintenance `maintenance`. The URLs are keys of the data centre's cache.
  *
  * The longest KV key is 255 + 1 + 135 bytes, below KV's limit of 512.
  */
-import { algorithmOf, type Digest, hexOf } from "./digest.ts";
+import { algorithmOf, type Digest, digestAlgorithms, hexOf } from "./digest.ts";
 import type { RepositoryName, Tag } from "./reference.ts";
 
 /** The R2 key of a blob. */
@@ -22,15 +23,37 @@ export type BlobKey = string & { readonly __brand: "BlobKey" };
 export type HolderToken = string & { readonly __brand: "HolderToken" };
 
 export const catalogName = "catalog";
+export const maintenanceName = "maintenance";
+
+const blobPrefix = "blobs/";
 
 /** A key that was never used before; `random` is a random UUID. */
 export function newBlobKey(nowMs: number, random: string): BlobKey {
-  return `blobs/${new Date(nowMs).toISOString().slice(0, 10)}/${random}` as BlobKey;
+  return `${blobPrefix}${dayOf(nowMs)}/${random}` as BlobKey;
 }
+
+/** How the keys of a day and of those before it begin and end: all keys of a bucket sort by day. */
+export const blobKeys = {
+  prefix: blobPrefix,
+  /** Behind every key that was made before the day (UTC) in which `ms` lies. */
+  before: (ms: number): string => `${blobPrefix}${dayOf(ms)}`,
+};
+
+function dayOf(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 10);
+}
+
+/** A key that is written to see whether R2 can be; `random` is a random UUID. */
+export function healthKey(random: string): string {
+  return `health/${random}`;
+}
+
+/** A key of KV that is read to see whether it can be, and that nobody writes. */
+export const healthReplicaKey = "health";
 
 /** The midnight (UTC) that began the day on which a key was made, in milliseconds of the epoch. */
 export function blobKeyTimeMs(key: BlobKey): number {
-  return Date.parse(key.slice("blobs/".length, "blobs/yyyy-mm-dd".length));
+  return Date.parse(key.slice(blobPrefix.length, blobPrefix.length + "yyyy-mm-dd".length));
 }
 
 export function newHolderToken(nowMs: number, random: string): HolderToken {
@@ -53,6 +76,14 @@ export function tagReplicaKey(repository: RepositoryName, tag: Tag): string {
 /** The BlobIndex that answers for a digest: one of 256 per algorithm. */
 export function blobIndexName(digest: Digest): string {
   return `${algorithmOf(digest)}:${hexOf(digest).slice(0, 2)}`;
+}
+
+/** Every BlobIndex that there may be. */
+export function blobIndexNames(): string[] {
+  const prefixes = Array.from({ length: 256 }, (_, at) => at.toString(16).padStart(2, "0"));
+  return digestAlgorithms.flatMap((algorithm) =>
+    prefixes.map((prefix) => `${algorithm}:${prefix}`),
+  );
 }
 
 /** The URL under which the data centre's cache keeps the link of a blob. */

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { build, stop } from "esbuild";
 
 /**
@@ -14,6 +15,8 @@ export async function bundleWorkers(files: Record<string, string>, folder: strin
     conditions: ["workerd", "worker", "browser"],
     mainFields: ["browser", "module", "main"],
     external: ["cloudflare:*", "node:*"],
+    // prom-client asks for it by require, which no ES module has.
+    alias: { util: join(import.meta.dirname, "node-util.ts") },
     keepNames: true,
     logLevel: "error",
   });

@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { parseChecksum } from "./checksum.ts";
 import { Disk, type Slice } from "./disk.ts";
 import { DiskObject, DiskObjectBody } from "./disk-object.ts";
@@ -7,9 +8,11 @@ import { type ObjectCache, ObjectStore, randomId } from "./object-store.ts";
 import {
   checkKey,
   checkKeyCount,
+  checkListLimit,
   checkMetadata,
   checkObjectSize,
   checkOptions,
+  listMax,
   r2Error,
 } from "./r2-rules.ts";
 
@@ -18,6 +21,9 @@ export interface BucketMemory {
   readonly objects: ObjectCache;
   readonly uploads: OpenUploads;
 }
+
+/** How many files are read at the same time to describe a page of objects. */
+const readAtOnceMax = 50;
 
 /** How often an object is looked for that is another one by the time its files are opened. */
 const looksMax = 10;
@@ -28,7 +34,8 @@ const looksMax = 10;
  * between client and disk natively; the bytes of a put pass through JavaScript, to be hashed.
  *
  * Different from R2: etags are random (no MD5 is reckoned, so `checksums` has only what a put was
- * given), and what Longshore does not use is refused: conditions, HTTP metadata, other checksums, list.
+ * given), and what Longshore does not use is refused: conditions, HTTP metadata, other checksums,
+ * delimiters.
  */
 export class DiskBucket implements R2Bucket {
   readonly #objects: ObjectStore;
@@ -116,8 +123,28 @@ export class DiskBucket implements R2Bucket {
     return new DiskMultipartUpload(this.#objects, this.#uploads, key, uploadId);
   }
 
-  list(): Promise<R2Objects> {
-    return Promise.reject(new TypeError("list is not supported on one machine"));
+  /** A page of objects in the order of their keys' bytes; custom metadata if `include` names it. */
+  async list(options: R2ListOptions = {}): Promise<R2Objects> {
+    checkOptions("list", options, ["limit", "prefix", "cursor", "startAfter", "include"]);
+    const { limit = listMax, prefix = "", cursor, startAfter = "", include = [] } = options;
+    checkListLimit(limit);
+    const after = cursor === undefined ? startAfter : Buffer.from(cursor, "base64url").toString();
+    const { keys, more } = await this.#objects.keys(prefix, after, limit);
+    const objects: DiskObject[] = [];
+    for (let at = 0; at < keys.length; at += readAtOnceMax) {
+      const page = keys.slice(at, at + readAtOnceMax);
+      const found = await Promise.all(page.map((key) => this.#objects.find(key)));
+      for (const object of found) {
+        if (object === undefined) continue;
+        const { descriptor } = object;
+        const customMetadata = include.includes("customMetadata") ? descriptor.customMetadata : {};
+        objects.push(new DiskObject({ ...descriptor, customMetadata }));
+      }
+    }
+    const last = keys.at(-1);
+    const listed = { objects, delimitedPrefixes: [] };
+    if (!more || last === undefined) return { ...listed, truncated: false };
+    return { ...listed, truncated: true, cursor: Buffer.from(last).toString("base64url") };
   }
 }
 

@@ -29,3 +29,29 @@ function segmentPath(segment: string): string {
   }
   return names.join("~/");
 }
+
+/** The folder that holds the objects of all keys that begin with `prefix`, which ends in a slash. */
+export function folderPath(prefix: string): string {
+  return objectPath(prefix.slice(0, -1));
+}
+
+/**
+ * The bytes of a segment, a character each (so that the order of such strings is that of the bytes),
+ * of the name that it has on disk, all of it.
+ */
+export function segmentBytes(name: string): string {
+  if (name === "=") return "";
+  return name.replaceAll(/=([0-9a-f]{2})/g, (_escape, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  );
+}
+
+/** The bytes of a text, a character each. */
+export function textBytes(text: string): string {
+  return String.fromCharCode(...new TextEncoder().encode(text));
+}
+
+/** The text of bytes that are a character each. */
+export function bytesText(bytes: string): string {
+  return new TextDecoder().decode(Uint8Array.from(bytes, (byte) => byte.charCodeAt(0)));
+}

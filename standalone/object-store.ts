@@ -2,6 +2,7 @@ import { RecentMap } from "../workers/recent-map.ts";
 import type { Disk, Slice } from "./disk.ts";
 import type { ObjectDescriptor } from "./disk-object.ts";
 import { type Content, filesContent, writeContent } from "./object-content.ts";
+import { keysOf } from "./object-keys.ts";
 import { objectPath } from "./object-path.ts";
 
 /** What is read of an object's file to find its descriptor; 16 times as much if that is too little. */
@@ -12,6 +13,8 @@ const cachedPartsMax = 1000;
 const cachedObjectsMax = 4096;
 
 const lineFeed = 10;
+
+const objectsFolder = "objects";
 
 /** An object, and where in its file the bytes begin that follow the descriptor. */
 export interface StoredObject {
@@ -88,6 +91,20 @@ export class ObjectStore {
     }
   }
 
+  /** The first `limit` keys that begin with `prefix` and come behind `after`, and whether there are more. */
+  async keys(
+    prefix: string,
+    after: string,
+    limit: number,
+  ): Promise<{ keys: string[]; more: boolean }> {
+    const keys: string[] = [];
+    for await (const key of keysOf(this.disk, objectsFolder, prefix, after)) {
+      if (keys.length === limit) return { keys, more: true };
+      keys.push(key);
+    }
+    return { keys, more: false };
+  }
+
   /** Writes an object, which is the one under its key once all is written and verified. */
   async put(descriptor: ObjectDescriptor, content?: Content): Promise<void> {
     const { key } = descriptor;
@@ -142,7 +159,7 @@ export class ObjectStore {
 const noContent: Content = { source: new Uint8Array(), length: 0 };
 
 function filePath(key: string): string {
-  return `objects/${objectPath(key)}.object`;
+  return `${objectsFolder}/${objectPath(key)}.object`;
 }
 
 /** The folder of an upload's parts; `uploadId` is 32 hex digits, never used before. */

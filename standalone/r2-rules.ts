@@ -8,6 +8,8 @@ const keyBytesMax = 1024;
 const metadataBytesMax = 8192;
 const objectBytesMax = 5_363_466_240;
 const keysPerDeleteMax = 1000;
+/** Of a page of a list. */
+export const listMax = 1000;
 const partNumberMax = 10_000;
 
 /** The least that every part of an upload but the last has. */
@@ -17,6 +19,7 @@ const messages = {
   10011: "Your proposed upload is smaller than the minimum allowed object size.",
   10012: "Your metadata headers exceed the maximum allowed metadata size.",
   10020: "The specified object name is not valid.",
+  10022: "MaxKeys params must be positive integer <= 1000.",
   10024: "The specified multipart upload does not exist.",
   10025: "One or more of the specified parts could not be found.",
   10039: "The requested range is not satisfiable",
@@ -45,6 +48,10 @@ export function checkKeyCount(keys: readonly string[]): void {
   if (keys.length > keysPerDeleteMax) {
     throw new Error(`delete: at most ${keysPerDeleteMax} keys at once, not ${keys.length}`);
   }
+}
+
+export function checkListLimit(limit: number): void {
+  if (!Number.isInteger(limit) || limit < 1 || limit > listMax) throw r2Error("list", 10022);
 }
 
 export function checkMetadata(operation: string, metadata: Readonly<Record<string, string>>): void {

@@ -115,7 +115,7 @@ async function announce({ host }: Settings, workerd: WorkerdProcess): Promise<vo
   const anywhere: Record<string, string> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
   const reachable = address(anywhere[host] ?? host, port);
   const signal = AbortSignal.timeout(readyMsMax);
-  const answer = await fetch(`http://${reachable}/v2/`, { signal });
+  const answer = await fetch(`http://${reachable}/healthz`, { signal });
   await answer.arrayBuffer();
   console.log(
     `Longshore listens on http://${address(host, port)}

@@ -5,20 +5,28 @@
 import registry, {
   BlobIndex as DeployedBlobIndex,
   Catalog as DeployedCatalog,
+  Maintenance as DeployedMaintenance,
   Repository as DeployedRepository,
   UploadSession as DeployedUploadSession,
 } from "../workers/registry.ts";
 import { DiskBucket } from "./disk-bucket.ts";
 import { DiskKV } from "./disk-kv.ts";
 import { RegistryError } from "../schemas/errors.ts";
-import { errorResponse } from "../workers/error-response.ts";
+import { countOperation } from "../telemetry/metrics.ts";
+import { countedEnv } from "../workers/counted-env.ts";
+import { refuse } from "../workers/observed.ts";
+import { routePath } from "../workers/route-path.ts";
+import { healthPath, readyPath } from "../workers/routes/health.ts";
 import { FailureCounts } from "./failure-counts.ts";
 import { OpenUploads } from "./multipart-upload.ts";
 import { isFromLoopback, loopbackOnly } from "./loopback.ts";
 import { ObjectCache } from "./object-store.ts";
 
 /** The bindings of the configuration that workerd-config.ts writes. */
-interface MachineEnv extends Omit<Env, "BLOBS" | "MANIFESTS" | "TAGS" | "LOGIN_FAILURES"> {
+interface MachineEnv extends Omit<
+  Env,
+  "ANALYTICS" | "BLOBS" | "MANIFESTS" | "TAGS" | "LOGIN_FAILURES"
+> {
   readonly BLOBS: Fetcher;
   readonly MANIFESTS: Fetcher;
   readonly TAGS: Fetcher;
@@ -30,40 +38,56 @@ const blobsMemory = { objects: new ObjectCache(), uploads: new OpenUploads() };
 
 const deployedEnvs = new WeakMap<MachineEnv, Env>();
 
+/** Answered to everyone, open or not: they tell nothing of what is stored. */
+const probes: ReadonlySet<string> = new Set([healthPath, readyPath]);
+
 /** The environment that the deployed code expects. */
 function deployedEnv(env: MachineEnv): Env {
   const known = deployedEnvs.get(env);
   if (known !== undefined) return known;
-  const deployed = {
+  const deployed: Omit<Env, "ANALYTICS"> = {
     ...env,
     BLOBS: new DiskBucket(env.BLOBS, blobsMemory),
     MANIFESTS: new DiskKV(env.MANIFESTS),
     TAGS: new DiskKV(env.TAGS),
     LOGIN_FAILURES: new FailureCounts(),
   };
-  deployedEnvs.set(env, deployed);
-  return deployed;
+  // Without ANALYTICS, what happens is counted here, in the one isolate that there is.
+  const complete = deployed as Env;
+  deployedEnvs.set(env, complete);
+  return complete;
+}
+
+/** The environment of objects: what they ask for is counted too. */
+function objectEnv(env: MachineEnv): Env {
+  return countedEnv(deployedEnv(env), (kind) => countOperation(kind, "objects"));
 }
 
 export class UploadSession extends DeployedUploadSession {
   constructor(ctx: DurableObjectState, env: MachineEnv) {
-    super(ctx, deployedEnv(env));
+    super(ctx, objectEnv(env));
   }
 }
 
 export class Repository extends DeployedRepository {
   constructor(ctx: DurableObjectState, env: MachineEnv) {
-    super(ctx, deployedEnv(env));
+    super(ctx, objectEnv(env));
   }
 }
 
 export class BlobIndex extends DeployedBlobIndex {
   constructor(ctx: DurableObjectState, env: MachineEnv) {
-    super(ctx, deployedEnv(env));
+    super(ctx, objectEnv(env));
   }
 }
 
 export class Catalog extends DeployedCatalog {
+  constructor(ctx: DurableObjectState, env: MachineEnv) {
+    super(ctx, objectEnv(env));
+  }
+}
+
+export class Maintenance extends DeployedMaintenance {
   constructor(ctx: DurableObjectState, env: MachineEnv) {
     super(ctx, deployedEnv(env));
   }
@@ -83,8 +107,10 @@ function withoutAddress(request: IncomingRequest): IncomingRequest {
   return new Request<unknown, IncomingRequestCfProperties>(request, { headers });
 }
 
-function refuseOthers(): Response {
-  return errorResponse(
+function refuseOthers(request: Request, env: Env): Response {
+  return refuse(
+    request,
+    env,
     new RegistryError(
       "DENIED",
       "without users it is open to this machine alone, by 127.0.0.1 or localhost: set USERNAME and " +
@@ -95,7 +121,7 @@ function refuseOthers(): Response {
 
 export default {
   fetch: (request, env, ctx) =>
-    env[loopbackOnly] === "true" && !isFromLoopback(request)
-      ? refuseOthers()
+    env[loopbackOnly] === "true" && !isFromLoopback(request) && !probes.has(routePath(request))
+      ? refuseOthers(request, deployedEnv(env))
       : deployed.fetch(withoutAddress(request), deployedEnv(env), ctx),
 } satisfies ExportedHandler<MachineEnv>;

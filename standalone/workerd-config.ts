@@ -18,6 +18,7 @@ const namespaces = {
   REPOSITORY: "Repository",
   BLOB_INDEX: "BlobIndex",
   CATALOG: "Catalog",
+  MAINTENANCE: "Maintenance",
 };
 
 /** The name of the socket, for workerd to say which one listens. */

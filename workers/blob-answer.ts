@@ -2,6 +2,7 @@ import type { Link } from "../durable-objects/link-store.ts";
 import { RegistryError } from "../schemas/errors.ts";
 import { entityTag } from "../schemas/precondition.ts";
 import { type BlobRange, type ByteRange, parseBlobRange } from "../schemas/range.ts";
+import { log } from "../telemetry/log.ts";
 import { contentHeaders, notSent } from "./conditional.ts";
 import type { RegistryContext } from "./context.ts";
 
@@ -17,7 +18,8 @@ export function blobHeaders({ digest }: Link, length: number): Record<string, st
 
 /**
  * A blob's bytes, or those that the Range header asks for, from R2 and untouched; undefined if R2
- * has no such object. @throws RegistryError PRECONDITION_FAILED, RANGE_NOT_SATISFIABLE
+ * has no such object. @throws RegistryError PRECONDITION_FAILED, RANGE_NOT_SATISFIABLE; OVERLOADED
+ * when R2 fails or is silent
  */
 export async function answerBlob(
   context: RegistryContext,
@@ -30,18 +32,43 @@ export async function answerBlob(
   if (range.kind === "parts") return answerParts(context, link, range.parts);
   if (range.kind === "part") {
     const { part } = range;
-    const object = await env.BLOBS.get(link.key, { range: part });
-    if (object === null) return undefined;
+    const object = await openObject(env, link, part);
+    if (object === undefined) return undefined;
     const headers = {
       ...blobHeaders(link, part.length),
       "Content-Range": contentRange(part, link),
     };
     return new Response(object.body, { status: 206, headers });
   }
-  const object = await env.BLOBS.get(link.key);
-  return object === null
+  const object = await openObject(env, link);
+  return object === undefined
     ? undefined
     : new Response(object.body, { headers: blobHeaders(link, link.size) });
+}
+
+/** R2's error for a range that lies beyond the end of an object. */
+const beyondEnd = /\(10039\)/;
+
+/**
+ * The object of a link, of which R2 sends `range`; undefined if R2 has none of this key and size.
+ * @throws RegistryError OVERLOADED
+ */
+async function openObject(
+  env: Env,
+  { key, size }: Link,
+  range?: ByteRange,
+): Promise<R2ObjectBody | undefined> {
+  let object: R2ObjectBody | null;
+  try {
+    object = await env.BLOBS.get(key, range === undefined ? {} : { range });
+  } catch (error) {
+    if (beyondEnd.test(String(error))) return undefined;
+    log("warn", "blob not read", { key, error: String(error) });
+    throw new RegistryError("OVERLOADED", "R2 did not answer", { "Retry-After": "2" });
+  }
+  if (object?.size === size) return object;
+  await object?.body.cancel();
+  return undefined;
 }
 
 function rangeOf(
@@ -71,8 +98,8 @@ async function answerParts(
 ): Promise<Response | undefined> {
   const { env, executionCtx } = context;
   const [first] = parts;
-  const head = first && (await env.BLOBS.get(link.key, { range: first }));
-  if (!head) return undefined;
+  const head = first && (await openObject(env, link, first));
+  if (head === undefined) return undefined;
   const boundary = crypto.randomUUID();
   const encoder = new TextEncoder();
   const headings = parts.map((part) =>
@@ -89,8 +116,8 @@ async function answerParts(
   const send = async (): Promise<void> => {
     /* oxlint-disable no-await-in-loop */
     for (const [at, part] of parts.entries()) {
-      const object = at === 0 ? head : await env.BLOBS.get(link.key, { range: part });
-      if (object === null) throw new Error(`${link.key} is gone`);
+      const object = at === 0 ? head : await openObject(env, link, part);
+      if (object === undefined) throw new Error(`${link.key} is gone`);
       await writer.write(headings[at]);
       // By hand: a pipe from one of the runtime's streams of known length to another never moves.
       for await (const bytes of object.body) await writer.write(bytes);

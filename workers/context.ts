@@ -16,6 +16,10 @@ export interface RegistryHono {
     readonly caller: Caller;
     /** False for who may push, but never move a tag that exists. */
     readonly mayMoveTags: boolean;
+    /** What names this request in the log and to its client. */
+    readonly requestId: string;
+    /** Bytes of a body that came without its length, where somebody counted them. */
+    readonly bytesTaken: number | undefined;
   };
 }
 

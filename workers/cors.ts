@@ -17,6 +17,7 @@ const exposedHeaders = [
   "Range",
   "Warning",
   "WWW-Authenticate",
+  "X-Request-Id",
 ];
 
 /** How long a browser remembers what it may send. */

@@ -1,6 +1,13 @@
+import { Patience, StoreRests } from "../stores/patience.ts";
+import { timeLimits } from "../stores/time-limits.ts";
+import { log } from "../telemetry/log.ts";
+
+/** All caches of an isolate are one store: who met its silence has the others go on without it. */
+const patience = new Patience("the data centre's cache");
+
 /**
- * The cache of this data centre (Cache API). It only ever saves a question: where it fails, or does
- * not exist (behind Cloudflare Access), nothing is known.
+ * The cache of this data centre (Cache API). It only ever saves a question: where it fails, is
+ * silent, or does not exist (behind Cloudflare Access), nothing is known.
  */
 export class DataCentreCache {
   readonly #name: string;
@@ -9,8 +16,9 @@ export class DataCentreCache {
     this.#name = name;
   }
 
-  async find(url: string): Promise<Response | undefined> {
-    return this.#unlessItFails((cache) => cache.match(url));
+  /** What was put under a URL, undefined if nothing is known. */
+  async find(url: string): Promise<string | undefined> {
+    return this.#unlessItFails(async (cache) => (await cache.match(url))?.text());
   }
 
   async put(url: string, body: string, seconds: number): Promise<void> {
@@ -24,11 +32,11 @@ export class DataCentreCache {
 
   async #unlessItFails<T>(ask: (cache: Cache) => Promise<T>): Promise<T | undefined> {
     try {
-      return await ask(await caches.open(this.#name));
+      return await patience.ask(timeLimits.cacheMs, async () => ask(await caches.open(this.#name)));
     } catch (error) {
-      console.warn(
-        JSON.stringify({ event: "cache failed", cache: this.#name, error: String(error) }),
-      );
+      // Who met the silence has told of it.
+      if (error instanceof StoreRests) return undefined;
+      log("warn", "cache failed", { cache: this.#name, error: String(error) });
       return undefined;
     }
   }

@@ -1,19 +1,24 @@
 import { RegistryError } from "../schemas/errors.ts";
+import { StoreSilent } from "../stores/time-limits.ts";
+import { log } from "../telemetry/log.ts";
 
 /** How the runtime marks the error of a call whose object was restarted or has too much to do. */
 const passing = ["retryable", "overloaded", "durableObjectReset"];
 
 /**
  * The only writer of an error's answer. What is no RegistryError is the server's own fault: it is
- * logged, and told in the same form.
+ * logged, and told in the same form. Where the server is at fault, the body has the request's id, by
+ * which its line of the log is found.
  */
-export function errorResponse(thrown: unknown): Response {
+export function errorResponse(thrown: unknown, requestId: string): Response {
   const error = registryError(thrown);
   if (error !== thrown) {
     const detail = thrown instanceof Error ? thrown.stack : String(thrown);
-    console.error(JSON.stringify({ event: "request failed", error: detail }));
+    log("error", "request failed", { requestId, error: detail });
   }
-  const body = new TextEncoder().encode(JSON.stringify(error.body()));
+  const told = error.body();
+  if (error.status >= 500) told.errors[0].detail += ` (request ${requestId})`;
+  const body = new TextEncoder().encode(JSON.stringify(told));
   return new Response(body, {
     status: error.status,
     headers: {
@@ -25,8 +30,12 @@ export function errorResponse(thrown: unknown): Response {
   });
 }
 
-function registryError(thrown: unknown): RegistryError {
+/** What is thrown, as the row in the table of errors that it is. */
+export function registryError(thrown: unknown): RegistryError {
   if (thrown instanceof RegistryError) return thrown;
+  if (thrown instanceof StoreSilent) {
+    return new RegistryError("OVERLOADED", "a store did not answer in time", { "Retry-After": "2" });
+  }
   const isPassing = thrown instanceof Error && passing.some((flag) => Reflect.get(thrown, flag));
   return isPassing
     ? new RegistryError("OVERLOADED", "an object was restarted", { "Retry-After": "1" })

@@ -1,4 +1,4 @@
-import type { StoredBlob } from "../durable-objects/blob-index.ts";
+import type { StoredBlob } from "../durable-objects/blob-store.ts";
 import type { Digest } from "../schemas/digest.ts";
 import { expectDone } from "../schemas/outcome.ts";
 import type { RepositoryName } from "../schemas/reference.ts";

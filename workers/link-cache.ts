@@ -17,8 +17,8 @@ export class LinkCache {
   readonly #cache = new DataCentreCache("links");
 
   async find(repository: RepositoryName, digest: Digest): Promise<Link | undefined> {
-    const response = await this.#cache.find(cachedLinkUrl(repository, digest));
-    return response?.json<Link>();
+    const text = await this.#cache.find(cachedLinkUrl(repository, digest));
+    return text === undefined ? undefined : (JSON.parse(text) as Link);
   }
 
   async remember(repository: RepositoryName, links: readonly Link[]): Promise<void> {

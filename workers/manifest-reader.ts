@@ -5,6 +5,8 @@ import type { Digest } from "../schemas/digest.ts";
 import { expectDone } from "../schemas/outcome.ts";
 import type { Reference, RepositoryName } from "../schemas/reference.ts";
 import { manifestReplicaKey } from "../schemas/storage-keys.ts";
+import { StoreRests } from "../stores/patience.ts";
+import { log } from "../telemetry/log.ts";
 import type { RegistryContext } from "./context.ts";
 import { LinkCache } from "./link-cache.ts";
 
@@ -16,7 +18,8 @@ const replicaCacheSeconds = 30;
 
 /**
  * The manifest that a reference names: by tag from its repository, by digest from the replica in KV
- * if there is one. What KV has is right, as a digest names one thing; what it lacks says nothing.
+ * if there is one. What KV has is right, as a digest names one thing; what it lacks says nothing, and
+ * where it fails or is silent the repository is asked.
  */
 export async function readManifest(
   context: RegistryContext,
@@ -52,7 +55,10 @@ async function readReplica(
     rememberLinks(context, repository, links);
     return { digest, mediaType, size, bytes: new Uint8Array(value, 0, size) };
   } catch (error) {
-    console.warn(JSON.stringify({ event: "replica not read", repository, error: String(error) }));
+    // Who met the silence of KV has told of it.
+    if (error instanceof StoreRests) return undefined;
+    const { requestId } = context.var;
+    log("warn", "replica not read", { requestId, repository, error: String(error) });
     return undefined;
   }
 }

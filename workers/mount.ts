@@ -23,7 +23,7 @@ export async function mountBlob(
   for (const source of sources.filter(isReadable)) {
     // One source after the other: the first is as good as any.
     /* oxlint-disable no-await-in-loop */
-    const linked = await env.REPOSITORY.getByName(source).blob(digest, "push");
+    const linked = await env.REPOSITORY.getByName(source).blob(digest, "mount");
     if (!linked.ok) continue;
     const token = freshToken();
     const stored = await index.take({ digest, token, repository: target });

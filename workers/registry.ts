@@ -1,16 +1,28 @@
 import { Hono } from "hono";
 import { RegistryError } from "../schemas/errors.ts";
+import { boundedEnv } from "../stores/bounded-env.ts";
 import { drain, drainBytesMax } from "../streams/body.ts";
 import { guarded, type Need } from "./access/guard.ts";
 import { configured } from "./configured.ts";
 import type { RegistryHono, RouteHandler } from "./context.ts";
 import { allowOrigins } from "./cors.ts";
 import { errorResponse } from "./error-response.ts";
+import { observe } from "./observed.ts";
 import { routePath } from "./route-path.ts";
 import { base } from "./routes/base.ts";
 import { deleteBlob, readBlob } from "./routes/blobs.ts";
+import { healthPath, isAlive, isReady, readyPath } from "./routes/health.ts";
 import { listReferrers, listRepositories, listTags } from "./routes/lists.ts";
+import {
+  beginCollection,
+  beginScrub,
+  collectionStatus,
+  pauseScrub,
+  scrubStatus,
+} from "./routes/maintenance.ts";
 import { deleteManifest, getManifest, putManifest } from "./routes/manifests.ts";
+import { readMetrics } from "./routes/metrics.ts";
+import { statistics } from "./routes/statistics.ts";
 import { getToken, listPublicKeys, postToken } from "./routes/tokens.ts";
 import {
   appendUpload,
@@ -22,6 +34,7 @@ import {
 
 export { BlobIndex } from "../durable-objects/blob-index.ts";
 export { Catalog } from "../durable-objects/catalog.ts";
+export { Maintenance } from "../durable-objects/maintenance.ts";
 export { Repository } from "../durable-objects/repository.ts";
 export { UploadSession } from "../durable-objects/upload-session.ts";
 
@@ -50,13 +63,31 @@ export const routes: Readonly<Record<string, Readonly<Record<string, Route>>>> =
   "/_catalog": { GET: ["catalog", listRepositories] },
   "/token": { GET: ["public", getToken], POST: ["public", postToken] },
   "/.well-known/jwks.json": { GET: ["public", listPublicKeys] },
+  "/_stats": { GET: ["administer", statistics] },
+  "/_gc": { GET: ["administer", collectionStatus], POST: ["administer", beginCollection] },
+  "/_scrub": {
+    GET: ["administer", scrubStatus],
+    POST: ["administer", beginScrub],
+    DELETE: ["administer", pauseScrub],
+  },
+  [healthPath]: { GET: ["public", isAlive] },
+  [readyPath]: { GET: ["public", isReady] },
+  "/metrics": { GET: ["base", readMetrics] },
 };
 
 const app = new Hono<RegistryHono>({ getPath: routePath });
 
-app.onError(errorResponse);
+app.onError((error, context) => errorResponse(error, context.var.requestId));
 app.notFound((context) => {
   throw new RegistryError("ROUTE_UNKNOWN", routePath(context.req.raw).slice(0, 300));
+});
+app.use(async (context, next) => {
+  context.env = boundedEnv(context.env);
+  const { configuration, access, problems } = configured(context.env);
+  context.set("configuration", configuration);
+  context.set("access", access);
+  context.set("problems", problems);
+  await observe(context, routes, next);
 });
 app.use(async (context, next) => {
   await next();
@@ -75,11 +106,8 @@ app.use(async (context, next) => {
   await next();
 });
 app.use(async (context, next) => {
-  const { configuration, access, problems } = configured(context.env);
-  context.set("configuration", configuration);
-  context.set("access", access);
-  context.set("problems", problems);
   await next();
+  const { configuration } = context.var;
   const location = context.res.headers.get("Location");
   // Relative unless configured: behind a proxy, the origin of the request is not the client's.
   if (location !== null && configuration.url !== undefined) {
@@ -89,6 +117,8 @@ app.use(async (context, next) => {
 app.use(allowOrigins);
 app.use(async (context, next) => {
   const { problems } = context.var;
+  // Who is alive says so, whatever is wrong with it.
+  if (context.req.path === healthPath) return next();
   if (problems.length > 0) throw new RegistryError("UNAVAILABLE", problems.join("; "));
   await next();
 });

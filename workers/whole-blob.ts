@@ -1,4 +1,5 @@
-import type { StoredBlob } from "../durable-objects/blob-index.ts";
+import { waitUntil } from "cloudflare:workers";
+import type { StoredBlob } from "../durable-objects/blob-store.ts";
 import { algorithmOf, type Digest, type DigestAlgorithm, hexOf } from "../schemas/digest.ts";
 import { RegistryError } from "../schemas/errors.ts";
 import { expectDone } from "../schemas/outcome.ts";
@@ -10,7 +11,9 @@ import {
   newBlobKey,
   tokenTimeMs,
 } from "../schemas/storage-keys.ts";
+import { answerWithin, bodyLimitMs } from "../stores/time-limits.ts";
 import { digestOfBody } from "../streams/body-digest.ts";
+import { log } from "../telemetry/log.ts";
 import { freshToken, linkHeldBlob } from "./held-blob.ts";
 
 /** R2 takes at most 4.995 GiB in one put; longer blobs go through an upload session. */
@@ -93,16 +96,21 @@ function wrongDigest(digest: Digest): RegistryError {
   return new RegistryError("DIGEST_INVALID", `the bytes sent are not ${digest}`);
 }
 
-async function store(env: Env, { repository, digest, bytes }: WholeBlob): Promise<BlobKey> {
+async function store(env: Env, { repository, digest, bytes, length }: WholeBlob): Promise<BlobKey> {
   const key = newBlobKey(Date.now(), crypto.randomUUID());
+  const putting = env.BLOBS.put(key, bytes ?? new Uint8Array(), {
+    [algorithmOf(digest)]: hexOf(digest),
+    customMetadata: { repository, digest },
+  });
   try {
-    await env.BLOBS.put(key, bytes ?? new Uint8Array(), {
-      [algorithmOf(digest)]: hexOf(digest),
-      customMetadata: { repository, digest },
-    });
+    await answerWithin(bodyLimitMs(length), "R2 put", putting);
   } catch (error) {
     if (checksumMismatch.test(String(error))) throw wrongDigest(digest);
     if (brokenBody.test(String(error))) throw brokenOff();
+    log("warn", "blob not stored", { key, error: String(error) });
+    // It may be stored all the same, now or later, under a key that nobody will ever know.
+    const settled = putting.catch(() => undefined);
+    waitUntil(settled.then(() => env.BLOBS.delete(key)).catch(() => undefined));
     throw new RegistryError("OVERLOADED", "R2 did not take the blob", { "Retry-After": "2" });
   }
   return key;

@@ -13,6 +13,7 @@ import {
   tokenRegistry,
   type Variables,
 } from "./credentials.ts";
+import { totalsWith } from "../durable-objects/repository-totals.ts";
 
 /** Names that begin as no other repository's, and before all others. */
 const prefix = `0-${crypto.randomUUID()}`;
@@ -62,7 +63,7 @@ beforeAll(async () => {
     REGISTRY_AUTH_HTPASSWD: htpasswd({ bob: "bob's", root: "root's" }),
     REGISTRY_ACCESS_CONTROL_CONFIG: policy,
   });
-  await Promise.all(listed.map((name) => catalog().set(name as RepositoryName, true, 1)));
+  await Promise.all(listed.map((name) => catalog().set(name as RepositoryName, totalsWith({ manifests: 1 }), 1)));
 });
 
 const bob = basic("bob", "bob's");
@@ -182,7 +183,7 @@ describe("behind more hidden names than a page looks at", () => {
         }
       });
     });
-    await catalog().set(visible as RepositoryName, true, 1);
+    await catalog().set(visible as RepositoryName, totalsWith({ manifests: 1 }), 1);
   });
 
   afterAll(async () => {

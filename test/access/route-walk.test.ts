@@ -151,6 +151,8 @@ async function answerOf(
 ): Promise<string> {
   // Each from another address: what is refused too often is not looked at any more.
   const headers = new Headers({ ...credentials, "CF-Connecting-IP": crypto.randomUUID() });
+  // One for all, as answers are compared.
+  headers.set("X-Request-Id", "walk");
   if (method === "PUT") headers.set("Content-Type", ociIndex);
   const response = await sendTo(variables, method, path(repository), { ...init, headers });
   const head = JSON.stringify([response.status, [...response.headers]]);
@@ -201,11 +203,13 @@ describe("the walk", () => {
     }
   });
 
-  test("finds that public are the token service and its keys alone", () => {
+  test("finds that public are the token service, its keys and what tells of health alone", () => {
     const found = steps.filter(({ need }) => need === "public");
     expect([...new Set(found.map(({ route }) => route))]).toEqual([
       "/token",
       "/.well-known/jwks.json",
+      "/healthz",
+      "/readyz",
     ]);
   });
 });

@@ -16,7 +16,7 @@ const environments = [
   { environment: "production", bucket: "longshore-production-blobs" },
 ];
 
-const classes = ["UploadSession", "Repository", "BlobIndex", "Catalog"];
+const classes = ["UploadSession", "Repository", "BlobIndex", "Catalog", "Maintenance"];
 
 describe.each(environments)("the deployment of environment '$environment'", (row) => {
   let folder = "";
@@ -40,15 +40,22 @@ describe.each(environments)("the deployment of environment '$environment'", (row
     /env\.REPOSITORY \(Repository\) +Durable Object/,
     /env\.BLOB_INDEX \(BlobIndex\) +Durable Object/,
     /env\.CATALOG \(Catalog\) +Durable Object/,
+    /env\.MAINTENANCE \(Maintenance\) +Durable Object/,
     /env\.MANIFESTS +KV Namespace/,
     /env\.TAGS +KV Namespace/,
     /env\.LOGIN_FAILURES .* +Rate Limit/,
+    /env\.ANALYTICS \(longshore_requests\w*\) +Analytics Engine Dataset/,
   ])("has the binding %s", (binding) => {
     expect(output).toMatch(binding);
   });
 
   test("has a bucket of its own", () => {
     expect(output).toMatch(new RegExp(`env\\.BLOBS \\(${row.bucket}\\) +R2 Bucket`));
+  });
+
+  test("has a dataset of its own", () => {
+    const dataset = row.bucket.replace(/-blobs$/, "").replace("longshore", "longshore_requests");
+    expect(output).toContain(`env.ANALYTICS (${dataset.replace("-", "_")})`);
   });
 
   test("has no variable that opens it to everybody", () => {

@@ -4,7 +4,13 @@
  */
 import registry from "../../workers/registry.ts";
 
-export { BlobIndex, Catalog, Repository, UploadSession } from "../../workers/registry.ts";
+export {
+  BlobIndex,
+  Catalog,
+  Maintenance,
+  Repository,
+  UploadSession,
+} from "../../workers/registry.ts";
 
 const staleMs = 60_000;
 

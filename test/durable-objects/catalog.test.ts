@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import type { RepositoryName } from "../../schemas/reference.ts";
 import { newRepository } from "./names.ts";
 import { restart, restarts } from "./restart.ts";
+import { totalsWith } from "./repository-totals.ts";
 
 function newCatalog() {
   const name = crypto.randomUUID();
@@ -69,9 +70,13 @@ describe("what a repository tells of itself", () => {
   ])("$name", async ({ told, listed }) => {
     const catalog = newCatalog()();
     const name = newRepository();
-    // One after the other: the order in which it is told is the point.
-    // oxlint-disable-next-line no-await-in-loop
-    for (const [isPresent, version] of told) await catalog.set(name, isPresent, version);
+    const nowMs = Date.now();
+    for (const [isPresent, version] of told) {
+      const totals = totalsWith({ manifests: isPresent ? 1 : 0 });
+      // One after the other: the order in which it is told is the point.
+      // oxlint-disable-next-line no-await-in-loop
+      await catalog.set(name, totals, nowMs + version);
+    }
     expect(await catalog.list(page)).toEqual({ names: listed ? [name] : [], more: false });
   });
 });
@@ -79,7 +84,9 @@ describe("what a repository tells of itself", () => {
 test("names are listed in byte order, page by page", async () => {
   const catalog = newCatalog()();
   const names = ["a", "a-b", "a.b", "a/b", "a0", "a_b", "b", "b/c/d"] as RepositoryName[];
-  await Promise.all(names.toReversed().map((name) => catalog.set(name, true, 1)));
+  await Promise.all(
+    names.toReversed().map((name) => catalog.set(name, totalsWith({ manifests: 1 }), 1)),
+  );
   const listed: string[] = [];
   for (let more = true; more;) {
     // oxlint-disable-next-line no-await-in-loop
@@ -96,7 +103,7 @@ test.for(restarts)("the sealing key and the names stay when the object is %s", a
   const name = newRepository();
   const key = await catalog().sealingKey();
   expect(key).toHaveLength(32);
-  await catalog().set(name, true, 1);
+  await catalog().set(name, totalsWith({ manifests: 1 }), 1);
   await restart(catalog, how);
   expect(await catalog().sealingKey()).toEqual(key);
   expect(await catalog().list(page)).toEqual({ names: [name], more: false });

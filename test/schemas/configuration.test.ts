@@ -9,8 +9,10 @@ test("without variables everything has its preset", () => {
     uploadCleanupIntervalMs: 300_000,
     reads: "digest",
     validateReferences: true,
-    collectGraceMs: 86_400_000,
+    collection: { graceMs: 86_400_000, untaggedMs: undefined, deletesReferrers: false },
+    scrubRate: 50_000_000,
     pageLimits: { defaultLimit: 100, maxLimit: 1000 },
+    logLevel: "info",
   };
   expect(parseConfiguration({})).toEqual({ configuration: expected, problems: [] });
 });
@@ -22,7 +24,14 @@ test.each([
   ["REGISTRY_READS", "strong", { reads: "strong" }],
   ["REGISTRY_VALIDATE_REFERENCES", "false", { validateReferences: false }],
   ["REGISTRY_VALIDATE_REFERENCES", "", { validateReferences: true }],
-  ["REGISTRY_GC_GRACE", "0", { collectGraceMs: 0 }],
+  ["REGISTRY_GC_GRACE", "0", { collection: { graceMs: 0 } }],
+  ["REGISTRY_GC_UNTAGGED", "604800", { collection: { untaggedMs: 604_800_000 } }],
+  ["REGISTRY_GC_UNTAGGED", "0", { collection: { untaggedMs: 0 } }],
+  ["REGISTRY_GC_UNTAGGED", "", { collection: { untaggedMs: undefined } }],
+  ["REGISTRY_GC_REFERRERS", "delete", { collection: { deletesReferrers: true } }],
+  ["REGISTRY_SCRUB_RATE", "1000000", { scrubRate: 1_000_000 }],
+  ["REGISTRY_LOG_LEVEL", "debug", { logLevel: "debug" }],
+  ["REGISTRY_LOG_LEVEL", "error", { logLevel: "error" }],
   ["REGISTRY_PAGINATION_DEFAULT_LIMIT", "7", { pageLimits: { defaultLimit: 7, maxLimit: 1000 } }],
   ["REGISTRY_PAGINATION_MAX_LIMIT", "50", { pageLimits: { defaultLimit: 50, maxLimit: 50 } }],
 ])("%s=%s is %j", (name, value, expected) => {
@@ -42,6 +51,10 @@ test.each([
   ["REGISTRY_READS", "weak"],
   ["REGISTRY_VALIDATE_REFERENCES", "yes"],
   ["REGISTRY_GC_GRACE", " 1"],
+  ["REGISTRY_GC_UNTAGGED", "7d"],
+  ["REGISTRY_GC_REFERRERS", "remove"],
+  ["REGISTRY_SCRUB_RATE", "0"],
+  ["REGISTRY_LOG_LEVEL", "INFO"],
   ["REGISTRY_PAGINATION_DEFAULT_LIMIT", "0"],
   ["REGISTRY_PAGINATION_MAX_LIMIT", "9".repeat(20)],
 ])("%s=%s is one problem, with the name, the value and what is allowed", (name, value) => {

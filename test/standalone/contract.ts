@@ -6,15 +6,18 @@
 import { cacheQuestions } from "./cache-contract.ts";
 import type { Question, Stores } from "./contract-question.ts";
 import { kvQuestions } from "./kv-contract.ts";
+import { listQuestions } from "./list-contract.ts";
 import { multipartQuestions } from "./multipart-contract.ts";
 import { objectQuestions } from "./object-contract.ts";
 import { rangeQuestions } from "./range-contract.ts";
 
 export const questions: readonly Question[] = [
-  ...[...objectQuestions, ...rangeQuestions, ...multipartQuestions].map((question) => ({
-    ...question,
-    name: `bucket: ${question.name}`,
-  })),
+  ...[...objectQuestions, ...rangeQuestions, ...multipartQuestions, ...listQuestions].map(
+    (question) => ({
+      ...question,
+      name: `bucket: ${question.name}`,
+    }),
+  ),
   ...kvQuestions.map((question) => ({ ...question, name: `namespace: ${question.name}` })),
   ...cacheQuestions.map((question) => ({ ...question, name: `cache: ${question.name}` })),
 ];

@@ -10,6 +10,7 @@ export class UploadSession extends DurableObject {}
 export class Repository extends DurableObject {}
 export class BlobIndex extends DurableObject {}
 export class Catalog extends DurableObject {}
+export class Maintenance extends DurableObject {}
 
 interface DiskEnv {
   readonly BLOBS: Fetcher;

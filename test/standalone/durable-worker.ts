@@ -14,6 +14,7 @@ interface DiskEnv {
 export class UploadSession extends DurableObject {}
 export class BlobIndex extends DurableObject {}
 export class Catalog extends DurableObject {}
+export class Maintenance extends DurableObject {}
 
 /** Remembers a word, and what its alarm was told. */
 export class Repository extends DurableObject<DiskEnv> {

@@ -37,6 +37,16 @@ describe("a registry that is open by itself", () => {
   );
 });
 
+describe.each(["/healthz", "/readyz"])("%s is answered", (path) => {
+  test.each(foreign)("to %s, as it tells nothing of what is stored", async (_case, headers) => {
+    const connection = await byItself.connect();
+    const hasHost = headers.some((header) => header.startsWith("Host:"));
+    const host = hasHost ? [] : [`Host: ${connection.host}`];
+    connection.lines(`GET ${path} HTTP/1.1`, ...host, ...headers);
+    expect((await connection.answer()).status).toBe(200);
+  });
+});
+
 test.each(foreign)("one that was told to be open takes %s", async (_case, headers) => {
   const connection = await byWord.connect();
   const hasHost = headers.some((header) => header.startsWith("Host:"));

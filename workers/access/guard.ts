@@ -10,7 +10,15 @@ import { readPolicy } from "./policy-source.ts";
  * What a route needs its caller to be allowed; `public` are those that everyone may use. `read` is
  * `pull`, but for HEAD, by which a push begins: who may push may do that too.
  */
-export type Need = "public" | "base" | "catalog" | "read" | "pull" | "push" | "delete";
+export type Need =
+  | "public"
+  | "base"
+  | "catalog"
+  | "administer"
+  | "read"
+  | "pull"
+  | "push"
+  | "delete";
 
 /** A handler that is reached only by who may: each route is one, so that none is forgotten. */
 export function guarded(need: Need, handler: RouteHandler): RouteHandler {
@@ -41,6 +49,15 @@ export function maySee(
   return permissionsOf({ type: access.type, policy }, caller.identity, repository).includes("pull");
 }
 
+/** True if the caller may push to a repository, by its token too. */
+export function mayPush(
+  { var: { access, policy, caller } }: RegistryContext,
+  repository: RepositoryName,
+): boolean {
+  const action: Action = { kind: "repository", repository, use: "push" };
+  return decide({ type: access.type, policy }, caller, action).kind === "allow";
+}
+
 /** @throws RegistryError UNAUTHORIZED, DENIED, NAME_INVALID */
 async function admit(context: RegistryContext, action: Action): Promise<void> {
   const { env, req } = context;
@@ -51,6 +68,8 @@ async function admit(context: RegistryContext, action: Action): Promise<void> {
     const error = caller.refused === "token" ? "invalid_token" : undefined;
     throw unauthorized(context, access, action, error);
   }
+  // Who is refused is told of by name, too.
+  context.set("caller", caller);
   const decision = decide({ type: access.type, policy }, caller, action);
   switch (decision.kind) {
     case "log in": {
@@ -63,13 +82,12 @@ async function admit(context: RegistryContext, action: Action): Promise<void> {
       throw new RegistryError("DENIED", deniedWhat(action));
     case "allow":
       context.set("policy", policy);
-      context.set("caller", caller);
       context.set("mayMoveTags", decision.mayMoveTags);
   }
 }
 
 function actionOf(context: RegistryContext, need: Exclude<Need, "public">): Action {
-  if (need === "base" || need === "catalog") return { kind: need };
+  if (need === "base" || need === "catalog" || need === "administer") return { kind: need };
   const repository = repositoryNameOf(context);
   if (need !== "read") return { kind: "repository", repository, use: need };
   const use = context.req.method === "HEAD" ? "head" : "pull";

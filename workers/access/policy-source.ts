@@ -1,6 +1,7 @@
 import type { PolicySource } from "../../schemas/access-configuration.ts";
 import { RegistryError } from "../../schemas/errors.ts";
 import { parsePolicy, type Policy } from "../../schemas/policy.ts";
+import { log } from "../../telemetry/log.ts";
 
 /** How long a change of the stored policy may take to count. */
 const storedMs = 60_000;
@@ -20,7 +21,7 @@ export async function readPolicy(
   if (known !== undefined && known.untilMs > Date.now()) return known.policy;
   const where = `REGISTRY_ACCESS_CONTROL_CONFIG is r2:${source.key}`;
   const object = await env.BLOBS.get(source.key).catch((error: unknown) => {
-    console.error(JSON.stringify({ event: "policy not read", error: String(error) }));
+    log("error", "policy not read", { error: String(error) });
     throw new RegistryError("OVERLOADED", "the policy can't be read", { "Retry-After": "1" });
   });
   if (object === null)

@@ -4,6 +4,7 @@ import { RegistryError } from "../../schemas/errors.ts";
 import { expectDone } from "../../schemas/outcome.ts";
 import { failedCondition } from "../../schemas/precondition.ts";
 import type { RepositoryName } from "../../schemas/reference.ts";
+import { mayPush } from "../access/guard.ts";
 import { answerBlob, blobHeaders } from "../blob-answer.ts";
 import { notSent, preconditionOf } from "../conditional.ts";
 import { digestOfPath, type RegistryContext, repositoryNameOf } from "../context.ts";
@@ -15,7 +16,9 @@ export async function readBlob(context: RegistryContext): Promise<Response> {
   const digest = digestOfPath(context);
   if (context.req.method === "HEAD") {
     const stub = context.env.REPOSITORY.getByName(repository);
-    const link = expectDone(await stub.blob(digest, "push"));
+    const link = expectDone(
+      await stub.blob(digest, mayPush(context, repository) ? "push" : "read"),
+    );
     const headers = blobHeaders(link, link.size);
     return notSent(context, digest) ?? new Response(null, { headers });
   }
@@ -23,9 +26,35 @@ export async function readBlob(context: RegistryContext): Promise<Response> {
   const hit = cached === undefined ? undefined : await answerBlob(context, cached);
   if (hit !== undefined) return hit;
   // Not cached, or cached and gone: only the repository's answer is a 404.
-  const link = await freshLink(context, repository, digest);
+  const stub = context.env.REPOSITORY.getByName(repository);
+  const link = expectDone(await stub.blob(digest, "read"));
+  const answer = link.key === cached?.key ? undefined : await answerBlob(context, link);
+  if (answer === undefined) return readHealedBlob(context, repository, link);
+  rememberLink(context, repository, link);
+  return answer;
+}
+
+/**
+ * A blob that R2 does not have under the key of its link: where the index finds it, which looks into
+ * R2 itself and takes the link away if it is lost.
+ */
+async function readHealedBlob(
+  context: RegistryContext,
+  repository: RepositoryName,
+  { digest, key }: Link,
+): Promise<Response> {
+  if (context.var.configuration.reads !== "strong") {
+    await new LinkCache().forget(repository, digest);
+  }
+  const stub = context.env.REPOSITORY.getByName(repository);
+  const link = expectDone(await stub.healBlob(repository, digest, key));
   const answer = await answerBlob(context, link);
-  if (answer === undefined) throw new RegistryError("BLOB_UNKNOWN", digest);
+  if (answer === undefined) {
+    throw new RegistryError("OVERLOADED", "R2 has the blob, and did not send it", {
+      "Retry-After": "2",
+    });
+  }
+  rememberLink(context, repository, link);
   return answer;
 }
 
@@ -58,15 +87,7 @@ async function cachedLink(
   return new LinkCache().find(repository, digest);
 }
 
-async function freshLink(
-  context: RegistryContext,
-  repository: RepositoryName,
-  digest: Digest,
-): Promise<Link> {
-  const stub = context.env.REPOSITORY.getByName(repository);
-  const link = expectDone(await stub.blob(digest, "read"));
-  if (context.var.configuration.reads !== "strong") {
-    context.executionCtx.waitUntil(new LinkCache().remember(repository, [link]));
-  }
-  return link;
+function rememberLink(context: RegistryContext, repository: RepositoryName, link: Link): void {
+  if (context.var.configuration.reads === "strong") return;
+  context.executionCtx.waitUntil(new LinkCache().remember(repository, [link]));
 }

@@ -28,6 +28,7 @@ export async function getToken(context: RegistryContext): Promise<Response> {
   const caller = await identify(env, door, req.raw);
   // A token is no way to another one: what it is not for, it would be.
   if ("refused" in caller || caller.grants !== undefined) throw wrongLogin(context);
+  context.set("caller", caller);
   const scopes = req.queries("scope") ?? [];
   const withRefresh = req.query("offline_token") === "true";
   return answer(tokens, door, caller, scopes, withRefresh);
@@ -44,6 +45,7 @@ export async function postToken(context: RegistryContext): Promise<Response> {
   const form = new URLSearchParams(new TextDecoder().decode(bytes));
   const caller = await callerOf(context, tokens, door, form);
   if ("refused" in caller) throw wrongLogin(context);
+  context.set("caller", caller);
   const isOffline = form.get("access_type") === "offline" || form.get("offline_token") === "true";
   return answer(tokens, door, caller, form.getAll("scope"), isOffline);
 }

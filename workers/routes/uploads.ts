@@ -64,7 +64,8 @@ export async function appendUpload(context: RegistryContext): Promise<Response> 
     env.UPLOAD_SESSION.getByName(session.id).append(session, body),
     session.appended ? undefined : rememberReached(session.id),
   ]);
-  const { offset } = expectDone(located(answer, session));
+  const { offset, bytes } = expectDone(located(answer, session));
+  context.set("bytesTaken", bytes);
   const next = await sealAppended(env, session);
   return new Response(null, {
     status: 202,

@@ -1,0 +1,222 @@
+import type { RepositoryName } from "../schemas/reference.ts";
+import { blobIndexName, catalogName } from "../schemas/storage-keys.ts";
+import type { BlobTotals, HeldToken } from "./blob-store.ts";
+import { sweepObjects } from "./object-sweep.ts";
+import type { CollectedRepository, CollectionTerms } from "./repository-collection.ts";
+
+/** Where a collection of the whole registry stands, and what it did until there. */
+export interface CollectionState extends CollectionTerms {
+  readonly phase: "repositories" | "objects" | "indexes" | "done";
+  /** The name or key behind which the phase goes on. */
+  readonly position: string;
+  readonly deletedLayers: number;
+  readonly reclaimedBytes: number;
+  readonly deletedManifests: number;
+  /** Repositories and indexes that could not be asked: the next collection asks them again. */
+  readonly failures: number;
+  readonly startedMs: number;
+  readonly finishedMs: number | null;
+}
+
+/** What a collection did in a repository. */
+export interface RepositoryReport {
+  readonly name: RepositoryName;
+  readonly layers: readonly {
+    readonly digest: string;
+    readonly size: number;
+    readonly reason: string;
+  }[];
+  readonly manifests: readonly { readonly digest: string; readonly reason: string }[];
+}
+
+/** Objects have at most six requests under way at once. */
+const askedAtOnceMax = 6;
+/** Of a repository, the report names at most so many blobs and manifests. */
+const reportedMax = 100;
+const reportedRepositoriesMax = 1000;
+
+export function beginCollection(terms: CollectionTerms, nowMs: number): CollectionState {
+  return {
+    ...terms,
+    phase: "repositories",
+    position: "",
+    deletedLayers: 0,
+    reclaimedBytes: 0,
+    deletedManifests: 0,
+    failures: 0,
+    startedMs: nowMs,
+    finishedMs: null,
+  };
+}
+
+/**
+ * One collection of the whole registry: first each repository lets go of what its rules say, then
+ * objects of R2 are looked through that nobody claimed, then each index deletes what nobody holds.
+ * Each step may be repeated, so one that is cut off goes on where it was.
+ */
+export class CollectionRun {
+  readonly #env: Env;
+  readonly #sql: SqlStorage;
+
+  constructor(env: Env, sql: SqlStorage) {
+    this.#env = env;
+    this.#sql = sql;
+  }
+
+  static readonly tables = [
+    "CREATE TABLE IF NOT EXISTS repository_reports (name TEXT PRIMARY KEY, report TEXT NOT NULL) WITHOUT ROWID",
+    // Of a dry run: the tokens that would be dropped.
+    `CREATE TABLE IF NOT EXISTS dropped_tokens (
+       blob_index TEXT, digest TEXT, token TEXT, PRIMARY KEY (blob_index, digest, token)) WITHOUT ROWID`,
+  ];
+
+  /** Forgets what the last collection did. */
+  clear(): void {
+    this.#sql.exec("DELETE FROM repository_reports");
+    this.#sql.exec("DELETE FROM dropped_tokens");
+  }
+
+  reports(): RepositoryReport[] {
+    return this.#sql
+      .exec<{ report: string }>("SELECT report FROM repository_reports ORDER BY name")
+      .toArray()
+      .map(({ report }) => JSON.parse(report) as RepositoryReport);
+  }
+
+  /** The next step. @throws what R2 or the catalog throws: the step is to be repeated */
+  async step(state: CollectionState): Promise<CollectionState> {
+    switch (state.phase) {
+      case "repositories":
+        return this.#collectRepositories(state);
+      case "objects":
+        return this.#sweep(state);
+      case "indexes":
+        return this.#collectIndexes(state);
+      case "done":
+        return state;
+    }
+  }
+
+  async #collectRepositories(state: CollectionState): Promise<CollectionState> {
+    const page = { limit: askedAtOnceMax, last: state.position };
+    const { names, more } = await this.#env.CATALOG.getByName(catalogName).listAll(page);
+    const collected = await Promise.all(names.map((name) => this.#collectRepository(name, state)));
+    let next = state;
+    for (const result of collected) next = added(next, result);
+    if (more) return { ...next, position: names.at(-1) ?? state.position };
+    return { ...next, phase: state.dryRun ? "indexes" : "objects", position: "" };
+  }
+
+  async #collectRepository(
+    name: RepositoryName,
+    terms: CollectionTerms,
+  ): Promise<Partial<CollectionState>> {
+    const { force, dryRun } = terms;
+    let [deletedManifests, freed]: [number, BlobTotals] = [0, { layers: 0, bytes: 0 }];
+    try {
+      for (let isEnd = false; !isEnd;) {
+        const repository = this.#env.REPOSITORY.getByName(name);
+        // oxlint-disable-next-line no-await-in-loop
+        const step: CollectedRepository = await repository.collect({ force, dryRun });
+        this.#report(name, step);
+        if (dryRun) this.#keepTokens(step.layers);
+        deletedManifests += step.manifests.length;
+        freed = { layers: freed.layers + step.freed.layers, bytes: freed.bytes + step.freed.bytes };
+        ({ isEnd } = step);
+      }
+    } catch {
+      return { failures: 1 };
+    }
+    // By force, they are counted when they are deleted.
+    if (force) return { deletedManifests };
+    return { deletedManifests, deletedLayers: freed.layers, reclaimedBytes: freed.bytes };
+  }
+
+  async #sweep(state: CollectionState): Promise<CollectionState> {
+    const { next, layers, bytes } = await sweepObjects(this.#env, state.position, state.force);
+    const swept = state.force ? {} : { deletedLayers: layers, reclaimedBytes: bytes };
+    const after = added(state, swept);
+    if (next !== undefined) return { ...after, position: next };
+    return { ...after, phase: "indexes", position: "" };
+  }
+
+  async #collectIndexes(state: CollectionState): Promise<CollectionState> {
+    const all = await this.#env.CATALOG.getByName(catalogName).indexes();
+    const left = all.filter((name) => name > state.position);
+    const names = left.slice(0, askedAtOnceMax);
+    const collected = await Promise.all(names.map((name) => this.#collectIndex(name, state)));
+    let next = state;
+    for (const result of collected) next = added(next, result);
+    if (names.length < left.length) return { ...next, position: names.at(-1) ?? "" };
+    return { ...next, phase: "done", position: "", finishedMs: Date.now() };
+  }
+
+  async #collectIndex(name: string, terms: CollectionTerms): Promise<Partial<CollectionState>> {
+    const { force, dryRun } = terms;
+    const index = this.#env.BLOB_INDEX.getByName(name);
+    try {
+      const { layers, bytes } = dryRun
+        ? await index.wouldFree(this.#tokens(name), force)
+        : await index.collect({ force });
+      return force || dryRun ? { deletedLayers: layers, reclaimedBytes: bytes } : {};
+    } catch {
+      return { failures: 1 };
+    }
+  }
+
+  #report(name: RepositoryName, { layers, manifests }: CollectedRepository): void {
+    if (layers.length + manifests.length === 0) return;
+    const former = this.#sql
+      .exec<{ report: string }>("SELECT report FROM repository_reports WHERE name = ?", name)
+      .toArray()[0];
+    const { count } = this.#sql
+      .exec<{ count: number }>("SELECT count(*) AS count FROM repository_reports")
+      .one();
+    if (former === undefined && count >= reportedRepositoriesMax) return;
+    const known =
+      former === undefined ? undefined : (JSON.parse(former.report) as RepositoryReport);
+    const report: RepositoryReport = {
+      name,
+      layers: [
+        ...(known?.layers ?? []),
+        ...layers.map(({ digest, size, reason }) => ({ digest, size, reason })),
+      ].slice(0, reportedMax),
+      manifests: [...(known?.manifests ?? []), ...manifests].slice(0, reportedMax),
+    };
+    this.#sql.exec(
+      "INSERT OR REPLACE INTO repository_reports VALUES (?, ?)",
+      name,
+      JSON.stringify(report),
+    );
+  }
+
+  #keepTokens(tokens: readonly HeldToken[]): void {
+    for (const { digest, token } of tokens) {
+      this.#sql.exec(
+        "INSERT OR REPLACE INTO dropped_tokens VALUES (?, ?, ?)",
+        blobIndexName(digest),
+        digest,
+        token,
+      );
+    }
+  }
+
+  #tokens(index: string): HeldToken[] {
+    return this.#sql
+      .exec<{ digest: HeldToken["digest"]; token: HeldToken["token"] }>(
+        "SELECT digest, token FROM dropped_tokens WHERE blob_index = ?",
+        index,
+      )
+      .toArray();
+  }
+}
+
+function added(state: CollectionState, result: Partial<CollectionState>): CollectionState {
+  return {
+    ...state,
+    deletedLayers: state.deletedLayers + (result.deletedLayers ?? 0),
+    reclaimedBytes: state.reclaimedBytes + (result.reclaimedBytes ?? 0),
+    deletedManifests: state.deletedManifests + (result.deletedManifests ?? 0),
+    failures: state.failures + (result.failures ?? 0),
+  };
+}

@@ -1,0 +1,137 @@
+import type { CollectionRules } from "../schemas/configuration.ts";
+import type { Digest } from "../schemas/digest.ts";
+import { countCollected } from "../telemetry/telemetry.ts";
+import type { BlobTotals, HeldToken } from "./blob-store.ts";
+import { ManifestRetention } from "./manifest-retention.ts";
+import type { RepositoryRecords } from "./repository-records.ts";
+
+/** How a collection is to be done. `force` ignores grace and leases; a dry run changes nothing. */
+export interface CollectionTerms {
+  readonly force: boolean;
+  readonly dryRun: boolean;
+}
+
+/** What one step of a collection took out of a repository, in a dry run would take out, and why. */
+export interface CollectedRepository {
+  readonly layers: readonly CollectedLayer[];
+  readonly manifests: readonly CollectedManifest[];
+  /** Of the layers those that no other repository holds; zero in a dry run. */
+  readonly freed: BlobTotals;
+  /** False if there may be more to collect. */
+  readonly isEnd: boolean;
+}
+
+export interface CollectedLayer extends HeldToken {
+  readonly size: number;
+  readonly reason: string;
+}
+
+export interface CollectedManifest {
+  readonly digest: Digest;
+  readonly reason: string;
+}
+
+const noTotals: BlobTotals = { layers: 0, bytes: 0 };
+
+export const nothingCollected: CollectedRepository = {
+  layers: [],
+  manifests: [],
+  freed: noTotals,
+  isEnd: true,
+};
+
+/** Thrown to undo the transaction of a dry run. */
+class DryRun extends Error {}
+
+/** What one transaction takes at most; the rest is left for the next. A dry run has but one. */
+const takenMax = 500;
+const takenInDryRunMax = 50_000;
+
+/** Takes out of a repository what its rules let go. */
+export class RepositoryCollection {
+  readonly #records: RepositoryRecords;
+  readonly #retention: ManifestRetention;
+  readonly #rules: CollectionRules;
+
+  constructor(sql: SqlStorage, records: RepositoryRecords, rules: CollectionRules) {
+    this.#records = records;
+    this.#retention = new ManifestRetention(sql);
+    this.#rules = rules;
+  }
+
+  /** One transaction that takes at most 500 manifests and 500 blobs, and schedules the next. */
+  collect({ force, dryRun }: CollectionTerms): CollectedRepository {
+    let collected = nothingCollected;
+    try {
+      this.#records.collect(() => {
+        collected = this.#takeOut(force, dryRun ? takenInDryRunMax : takenMax);
+        if (dryRun) throw new DryRun();
+        const nextMs = this.#nextMs(Date.now());
+        if (nextMs !== undefined) this.#records.tasks.schedule("collect", nextMs);
+      });
+    } catch (error) {
+      if (error instanceof DryRun) return { ...collected, isEnd: true };
+      throw error;
+    }
+    countCollected({ layers: 0, bytes: 0, manifests: collected.manifests.length });
+    return collected;
+  }
+
+  /** Collects all that may be by now. */
+  collectAll(): void {
+    for (let isEnd = false; !isEnd;) ({ isEnd } = this.collect({ force: false, dryRun: false }));
+  }
+
+  #takeOut(force: boolean, max: number): CollectedRepository {
+    const nowMs = Date.now();
+    const manifests = this.#collectableManifests(nowMs, force, max);
+    for (const { digest } of manifests) this.#records.removeManifest(digest);
+    const layers = this.#records.links
+      .collectable(nowMs, force, max)
+      .map(({ digest, token, size, sinceMs }) => {
+        return { digest, token, size, reason: `unreferenced since ${isoTime(sinceMs)}` };
+      });
+    for (const { digest } of layers) this.#records.unlink(digest);
+    const isEnd = manifests.length === 0 && layers.length < max;
+    return { layers, manifests, freed: noTotals, isEnd };
+  }
+
+  #collectableManifests(nowMs: number, force: boolean, max: number): CollectedManifest[] {
+    const { untaggedMs, deletesReferrers, graceMs } = this.#rules;
+    const reasons = new Map<Digest, string>();
+    if (untaggedMs !== undefined) {
+      for (const { digest, sinceMs } of this.#retention.unneeded(nowMs - untaggedMs, max)) {
+        reasons.set(digest, `untagged since ${isoTime(sinceMs)}`);
+      }
+    }
+    if (deletesReferrers) {
+      const orphanedMs = force ? nowMs : nowMs - graceMs;
+      for (const { digest, subject } of this.#retention.orphans(orphanedMs, max)) {
+        reasons.set(digest, `its subject ${subject} was deleted`);
+      }
+    }
+    return Array.from(reasons, ([digest, reason]) => ({ digest, reason }));
+  }
+
+  /** When there may be something to collect next, if nothing happens meanwhile. */
+  #nextMs(nowMs: number): number | undefined {
+    const { untaggedMs, deletesReferrers, graceMs } = this.#rules;
+    const dues = [this.#records.links.nextCollectableMs()];
+    if (untaggedMs !== undefined) {
+      dues.push(later(this.#retention.nextReleasedMs(nowMs - untaggedMs), untaggedMs));
+    }
+    if (deletesReferrers) {
+      dues.push(later(this.#retention.nextOrphanedMs(nowMs - graceMs), graceMs));
+    }
+    const known = dues.filter((due) => due !== null);
+    return known.length === 0 ? undefined : Math.min(...known);
+  }
+}
+
+function later(timeMs: number | null, afterMs: number): number | null {
+  return timeMs === null ? null : timeMs + afterMs;
+}
+
+function isoTime(timeMs: number): string {
+  return new Date(timeMs).toISOString();
+}
