@@ -85,16 +85,9 @@ export class CollectionRun {
 
   /** The next step. @throws what R2 or the catalog throws: the step is to be repeated */
   async step(state: CollectionState): Promise<CollectionState> {
-    switch (state.phase) {
-      case "repositories":
-        return this.#collectRepositories(state);
-      case "objects":
-        return this.#sweep(state);
-      case "indexes":
-        return this.#collectIndexes(state);
-      case "done":
-        return state;
-    }
+    if (state.phase === "repositories") return this.#collectRepositories(state);
+    if (state.phase === "objects") return this.#sweep(state);
+    return state.phase === "indexes" ? this.#collectIndexes(state) : state;
   }
 
   async #collectRepositories(state: CollectionState): Promise<CollectionState> {

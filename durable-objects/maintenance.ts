@@ -8,7 +8,7 @@ import {
 } from "./collection-run.ts";
 import { sweepObjects } from "./object-sweep.ts";
 import type { CollectionTerms } from "./repository-collection.ts";
-import { RunStates } from "./run-states.ts";
+import { RunState } from "./run-state.ts";
 import { beginScrub, type ScrubState, scrubStep } from "./scrub-run.ts";
 import { Tables } from "./tables.ts";
 import { Tasks } from "./tasks.ts";
@@ -35,19 +35,21 @@ const lookMs = 100;
 export class Maintenance extends DurableObject<Env> {
   readonly #tables: Tables;
   readonly #tasks: Tasks<"collection" | "scrub" | "sweep">;
-  readonly #states: RunStates;
   readonly #collection: CollectionRun;
+  readonly #collectionRow: RunState<CollectionState>;
+  readonly #scrubRow: RunState<ScrubState>;
+  /** The key behind which the sweep goes on. */
+  readonly #sweepRow: RunState<string>;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    this.#tables = new Tables(ctx.storage, [
-      ...RunStates.tables,
-      ...CollectionRun.tables,
-      Tasks.table,
-    ]);
+    this.#tables = new Tables(ctx.storage, [RunState.table, ...CollectionRun.tables, Tasks.table]);
     this.#tasks = new Tasks(ctx.storage, this.#tables);
-    this.#states = new RunStates(ctx.storage.sql);
-    this.#collection = new CollectionRun(env, ctx.storage.sql);
+    const { sql } = ctx.storage;
+    this.#collection = new CollectionRun(env, sql);
+    this.#collectionRow = new RunState(sql, "collection");
+    this.#scrubRow = new RunState(sql, "scrub");
+    this.#sweepRow = new RunState(sql, "sweep");
   }
 
   /** Begins a collection of the whole registry. COLLECTION_RUNNING while there is one. */
@@ -61,7 +63,7 @@ export class Maintenance extends DurableObject<Env> {
     const nowMs = Date.now();
     this.#tables.write(() => {
       this.#collection.clear();
-      this.#states.put("collection", beginCollection(terms, nowMs));
+      this.#collectionRow.put(beginCollection(terms, nowMs));
       // By force, what was pushed just now counts too.
       this.#tasks.schedule("collection", nowMs + (terms.force ? settleMs : 0));
     });
@@ -91,7 +93,7 @@ export class Maintenance extends DurableObject<Env> {
         former?.stage === "paused"
           ? { ...former, stage: "running", rate }
           : beginScrub(rate, Date.now());
-      this.#states.put("scrub", next);
+      this.#scrubRow.put(next);
       this.#tasks.schedule("scrub", Date.now());
     });
     return done(undefined);
@@ -101,7 +103,7 @@ export class Maintenance extends DurableObject<Env> {
   pauseScrub(): void {
     const state = this.#scrubState();
     if (state?.stage !== "running") return;
-    this.#tables.write(() => this.#states.put("scrub", { ...state, stage: "paused" }));
+    this.#tables.write(() => this.#scrubRow.put({ ...state, stage: "paused" }));
   }
 
   /** The scrub that runs, or ran last, once it has ended or `waitMs` are over. */
@@ -134,7 +136,7 @@ export class Maintenance extends DurableObject<Env> {
     while (state !== undefined && state.phase !== "done") {
       // oxlint-disable-next-line no-await-in-loop
       state = await this.#collection.step(state);
-      this.#states.put("collection", state);
+      this.#collectionRow.put(state);
       if (Date.now() > endMs) return this.#tasks.schedule("collection", Date.now());
     }
   }
@@ -149,7 +151,7 @@ export class Maintenance extends DurableObject<Env> {
       const { next, bytes } = await scrubStep(this.env, state);
       // Paused meanwhile: what was read counts, and it rests.
       const stage = this.#scrubState()?.stage === "paused" ? "paused" : next.stage;
-      this.#states.put("scrub", { ...next, stage });
+      this.#scrubRow.put({ ...next, stage });
       const nextMs = beganMs + (bytes / next.rate) * 1000;
       if (nextMs > Date.now() || Date.now() > endMs) {
         return this.#tasks.schedule("scrub", Math.ceil(nextMs));
@@ -159,11 +161,11 @@ export class Maintenance extends DurableObject<Env> {
 
   async #sweep(): Promise<void> {
     const endMs = Date.now() + workMsMax;
-    let position = this.#states.get<string>("sweep") ?? "";
+    let position = this.#sweepRow.get() ?? "";
     for (;;) {
       // oxlint-disable-next-line no-await-in-loop
       const { next, hasYoung } = await sweepObjects(this.env, position, false);
-      this.#states.put("sweep", next ?? "");
+      this.#sweepRow.put(next ?? "");
       if (next === undefined) {
         if (hasYoung) this.#tasks.schedule("sweep", Date.now() + sweepAgainMs);
         return;
@@ -174,11 +176,11 @@ export class Maintenance extends DurableObject<Env> {
   }
 
   #collectionState(): CollectionState | undefined {
-    return this.#tables.exist ? this.#states.get("collection") : undefined;
+    return this.#tables.exist ? this.#collectionRow.get() : undefined;
   }
 
   #scrubState(): ScrubState | undefined {
-    return this.#tables.exist ? this.#states.get("scrub") : undefined;
+    return this.#tables.exist ? this.#scrubRow.get() : undefined;
   }
 
   async #until(isSo: () => boolean, waitMs: number): Promise<void> {

@@ -1,5 +1,6 @@
 import { refuse, type Refusal } from "../schemas/outcome.ts";
 import { uploadRange } from "../schemas/range.ts";
+import { isStorageFull } from "../stores/storage-full.ts";
 import { log } from "../telemetry/log.ts";
 import { NoBuffer } from "./part-buffers.ts";
 import { BrokenBody, TooManyParts } from "./part-writer.ts";
@@ -15,6 +16,7 @@ export function outOfTurn(offset: number, why: string): Refusal {
 export function refusalOf(error: unknown): Refusal {
   if (error instanceof TooManyParts) return refuse("BLOB_TOO_LARGE", "more than 10,000 parts");
   if (error instanceof BrokenBody) return refuse("BODY_INCOMPLETE", "it broke off");
+  if (isStorageFull(error)) return refuse("STORAGE_FULL", "there is no room for the blob");
   const what = error instanceof NoBuffer ? error.message : "R2 failed";
   log("warn", "upload request failed", { error: String(error) });
   return refuse("OVERLOADED", what, { "Retry-After": "2" });
