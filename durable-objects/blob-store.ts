@@ -36,8 +36,9 @@ export interface IndexTotals extends BlobTotals {
   readonly misses: number;
 }
 
-/** Its repository knows by then whether a holder's link came. */
+/** Its repository knows by then whether a holder's link came. Holders are asked about together. */
 const askAfterMs = 60 * 60 * 1000;
+const askTogetherMs = 10 * 60 * 1000;
 
 /**
  * The rows of a BlobIndex. To be written within its transactions alone.
@@ -98,7 +99,7 @@ export class BlobStore {
       digest,
       token,
       repository,
-      tokenTimeMs(token) + askAfterMs,
+      Math.ceil((tokenTimeMs(token) + askAfterMs) / askTogetherMs) * askTogetherMs,
     );
     this.#sql.exec("DELETE FROM garbage WHERE key = ?", key);
   }

@@ -46,11 +46,12 @@ export class ManifestStore {
   }
 
   static readonly tables = [
-    // released_ms: when it was pushed, or lost a tag or an index; orphaned_ms: its subject.
+    // released_ms: when it was pushed, or lost a tag or an index; orphaned_ms: its subject;
+    // replicated_ms: when its replica was written last.
     `CREATE TABLE IF NOT EXISTS manifests (
        digest TEXT PRIMARY KEY, media_type TEXT NOT NULL, size INTEGER NOT NULL, subject TEXT,
        artifact_type TEXT, annotations TEXT, released_ms INTEGER NOT NULL,
-       orphaned_ms INTEGER) WITHOUT ROWID`,
+       orphaned_ms INTEGER, replicated_ms INTEGER) WITHOUT ROWID`,
     `CREATE TABLE IF NOT EXISTS manifest_bytes (
        digest TEXT, number INTEGER, bytes BLOB NOT NULL, PRIMARY KEY (digest, number)) WITHOUT ROWID`,
     "CREATE TABLE IF NOT EXISTS tags (tag TEXT PRIMARY KEY, digest TEXT NOT NULL) WITHOUT ROWID",
@@ -70,7 +71,7 @@ export class ManifestStore {
       annotations !== "{}" && Buffer.byteLength(annotations) <= referrerAnnotationsBytesMax;
     const isNew = this.find(digest) === undefined;
     this.#sql.exec(
-      `INSERT INTO manifests VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL) ON CONFLICT (digest)
+      `INSERT INTO manifests VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL, NULL) ON CONFLICT (digest)
        DO UPDATE SET media_type = ?2, artifact_type = ?5, annotations = ?6, released_ms = ?7`,
       digest,
       mediaType,
@@ -101,6 +102,21 @@ export class ManifestStore {
         digest,
       )
       .toArray()[0];
+  }
+
+  /** Notes that the replica was written. */
+  replicatedAt(digest: Digest, nowMs: number): void {
+    this.#sql.exec("UPDATE manifests SET replicated_ms = ? WHERE digest = ?", nowMs, digest);
+  }
+
+  /** True if a manifest's replica was written, and that before `beforeMs`. */
+  wasReplicated(digest: Digest, beforeMs: number): boolean {
+    const row = this.#sql.exec(
+      "SELECT 1 FROM manifests WHERE digest = ? AND replicated_ms < ?",
+      digest,
+      beforeMs,
+    );
+    return row.toArray().length > 0;
   }
 
   bytes(digest: Digest): Uint8Array {

@@ -7,6 +7,7 @@ import {
   manifestReplicaKey,
   tagReplicaKey,
 } from "../schemas/storage-keys.ts";
+import { observeReplicaLag } from "../telemetry/telemetry.ts";
 import type { BlobTotals } from "./blob-store.ts";
 import type { Link } from "./link-store.ts";
 import type { StoredManifest } from "./manifest-store.ts";
@@ -40,12 +41,14 @@ export class OutboxSender {
   }
 
   /** @throws what the store throws: the row then stays dirty. */
-  async send({ kind, key }: Dirty<OutboxKind>): Promise<void> {
+  async send({ kind, key, sinceMs }: Dirty<OutboxKind>): Promise<void> {
     switch (kind) {
       case "manifest":
-        return this.#sendManifest(key as Digest);
+        await this.#sendManifest(key as Digest);
+        return observeReplicaLag((Date.now() - sinceMs) / 1000);
       case "tag":
-        return this.#sendTag(key as Tag);
+        await this.#sendTag(key as Tag);
+        return observeReplicaLag((Date.now() - sinceMs) / 1000);
       case "drop":
         return this.#sendDrop(key);
       case "catalog":
@@ -77,7 +80,8 @@ export class OutboxSender {
     value.set(bytes);
     value.set(linkBytes, bytes.length);
     const metadata: ManifestReplica = { mediaType: stored.mediaType, size: stored.size };
-    return this.#env.MANIFESTS.put(key, value, { metadata });
+    await this.#env.MANIFESTS.put(key, value, { metadata });
+    this.#records.manifests.replicatedAt(digest, Date.now());
   }
 
   async #sendTag(tag: Tag): Promise<void> {

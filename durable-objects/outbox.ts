@@ -1,5 +1,4 @@
 import { log } from "../telemetry/log.ts";
-import { observeReplicaLag } from "../telemetry/telemetry.ts";
 
 /** One thing that somebody else has to be told; the truth is read when it is sent. */
 export interface Dirty<Kind extends string> {
@@ -81,7 +80,6 @@ export class Outbox<Kind extends string> {
       log("warn", "replica not written", { ...row, error: String(error) });
       return;
     }
-    observeReplicaLag((Date.now() - row.sinceMs) / 1000);
     this.#sql.exec(
       "DELETE FROM outbox WHERE kind = ? AND key = ? AND version = ?",
       row.kind,

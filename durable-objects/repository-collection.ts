@@ -63,7 +63,7 @@ export class RepositoryCollection {
   collect({ force, dryRun }: CollectionTerms): CollectedRepository {
     let collected = nothingCollected;
     try {
-      this.#records.collect(() => {
+      this.#records.transaction(() => {
         collected = this.#takeOut(force, dryRun ? takenInDryRunMax : takenMax);
         if (dryRun) throw new DryRun();
         const nextMs = this.#nextMs(Date.now());

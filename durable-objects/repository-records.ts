@@ -74,8 +74,8 @@ export class RepositoryRecords {
     });
   }
 
-  /** One transaction of a collection, which itself knows when to look again. */
-  collect<T>(work: () => T): T {
+  /** One transaction that leaves nothing to collect, or that knows itself when to look again. */
+  transaction<T>(work: () => T): T {
     return this.#tables.write(work);
   }
 

@@ -31,6 +31,8 @@ export interface FoundManifest extends StoredManifest {
 export type BlobUse = "read" | "push" | "mount";
 
 const retryMs = 5000;
+/** How old a replica is that is written again where KV has it no more. */
+const replicaRestoredMs = 60 * 60 * 1000;
 /** SQLite of a Durable Object holds 10 GB. */
 const databaseBytesMax = 8_000_000_000;
 
@@ -142,18 +144,24 @@ export class Repository extends DurableObject<Env> {
     });
   }
 
-  /** The manifest that a tag or digest names; its bytes and links if `withBytes`. */
-  manifest(reference: Reference, withBytes: boolean): Outcome<FoundManifest> {
-    const named = nameOf(reference);
-    if (!this.#records.exist) return refuse("MANIFEST_UNKNOWN", named);
-    const digest =
-      reference.kind === "tag" ? this.#records.manifests.tagged(reference.tag) : reference.digest;
-    const stored = digest === undefined ? undefined : this.#records.manifests.find(digest);
-    if (stored === undefined) return refuse("MANIFEST_UNKNOWN", named);
+  /**
+   * The manifest that a tag or digest names; its bytes and links if `withBytes`. `replicaMissing`: KV
+   * was asked and has none, so that a KV that lost its values has them again where they are read.
+   */
+  manifest(
+    reference: Reference,
+    withBytes: boolean,
+    replicaMissing = false,
+  ): Outcome<FoundManifest> {
+    const { exist, manifests } = this.#records;
+    const digest = exist ? manifests.digestOf(reference) : undefined;
+    const stored = digest === undefined ? undefined : manifests.find(digest);
+    if (stored === undefined) return refuse("MANIFEST_UNKNOWN", nameOf(reference));
+    if (replicaMissing) this.#restoreReplica(stored.digest);
     return done({
       ...stored,
-      bytes: withBytes ? this.#records.manifests.bytes(stored.digest) : undefined,
-      links: withBytes ? this.#records.manifests.links(stored.digest) : [],
+      bytes: withBytes ? manifests.bytes(stored.digest) : undefined,
+      links: withBytes ? manifests.links(stored.digest) : [],
     });
   }
 
@@ -231,5 +239,11 @@ export class Repository extends DurableObject<Env> {
       if (isLeft) this.#records.tasks.schedule("replicas", Date.now() + retryMs);
       else await this.#records.endIfEmpty();
     });
+  }
+
+  /** KV says for a minute that it has nothing: a replica that was just written is not written again. */
+  #restoreReplica(digest: Digest): void {
+    if (!this.#records.manifests.wasReplicated(digest, Date.now() - replicaRestoredMs)) return;
+    this.#records.transaction(() => this.#records.tell("manifest", digest));
   }
 }

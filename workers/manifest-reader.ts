@@ -28,28 +28,31 @@ export async function readManifest(
   withBytes: boolean,
 ): Promise<ReadManifest> {
   const isStrong = context.var.configuration.reads === "strong";
+  let isMissing = false;
   if (reference.kind === "digest" && !isStrong) {
     const replica = await readReplica(context, repository, reference.digest);
-    if (replica !== undefined) return replica;
+    if (replica !== undefined && replica !== "missing") return replica;
+    isMissing = replica === "missing";
   }
   const stub = context.env.REPOSITORY.getByName(repository);
-  const found = expectDone(await stub.manifest(reference, withBytes));
+  const found = expectDone(await stub.manifest(reference, withBytes, isMissing));
   if (!isStrong) rememberLinks(context, repository, found.links);
   return found;
 }
 
+/** What KV has; `missing` if it answered that it has nothing, undefined if it was not asked or failed. */
 async function readReplica(
   context: RegistryContext,
   repository: RepositoryName,
   digest: Digest,
-): Promise<ReadManifest | undefined> {
+): Promise<ReadManifest | "missing" | undefined> {
   if (await new LinkCache().isDeleted(repository, digest)) return undefined;
   try {
     const { value, metadata } = await context.env.MANIFESTS.getWithMetadata<ManifestReplica>(
       manifestReplicaKey(repository, digest),
       { type: "arrayBuffer", cacheTtl: replicaCacheSeconds },
     );
-    if (value === null || metadata === null) return undefined;
+    if (value === null || metadata === null) return "missing";
     const { mediaType, size } = metadata;
     const links = JSON.parse(new TextDecoder().decode(value.slice(size))) as Link[];
     rememberLinks(context, repository, links);

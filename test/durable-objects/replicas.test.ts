@@ -15,7 +15,7 @@ import {
   randomBytes,
   send,
 } from "../client.ts";
-import { advance, secondMs } from "./clock.ts";
+import { advance, minuteMs, secondMs } from "./clock.ts";
 import { newRepository, repositoryObject } from "./names.ts";
 import { restart, restarts } from "./restart.ts";
 
@@ -105,6 +105,26 @@ test("a tag that moves is written once, with its last manifest", async () => {
   await tell(repository);
   expect(mine()).toHaveLength(1);
 });
+
+test.for([
+  { ageMs: 30 * minuteMs, isRestored: false },
+  { ageMs: 61 * minuteMs, isRestored: true },
+])(
+  "a replica that KV lost $ageMs ms after its write comes again by a read: $isRestored",
+  async (row) => {
+    const repository = newRepository();
+    const { digest, manifest } = await pushImage(repository, "1", [randomBytes(100)]);
+    await tell(repository);
+    const replica = await manifestReplica(repository, digest);
+    expect(replica?.manifest).toBe(manifest);
+    await env.MANIFESTS.delete(`${repository}@${digest}`);
+    advance(row.ageMs);
+    const answer = await send("GET", `/v2/${repository}/manifests/${digest}`);
+    expect(await answer.text()).toBe(manifest);
+    await tell(repository);
+    expect(await manifestReplica(repository, digest)).toEqual(row.isRestored ? replica : undefined);
+  },
+);
 
 describe("the replica goes", () => {
   test("of a manifest that is deleted, and of its tags", async () => {
@@ -203,9 +223,10 @@ test("more keys than one alarm sends are sent by the next ones", async () => {
   const manifest = await newManifest(repository);
   const tags = Array.from({ length: 350 }, (_, at) => `v${at}`);
   const digest = digestOf(manifest);
-  for (let at = 0; at < tags.length; at += 10) {
+  // A second after the first of them, the alarm begins by itself.
+  for (let at = 0; at < tags.length; at += 100) {
     const query = tags
-      .slice(at, at + 10)
+      .slice(at, at + 100)
       .map((tag) => `tag=${tag}`)
       .join("&");
     // oxlint-disable-next-line no-await-in-loop
