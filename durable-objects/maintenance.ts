@@ -6,7 +6,7 @@ import {
   type CollectionState,
   type RepositoryReport,
 } from "./collection-run.ts";
-import { sweepObjects } from "./object-sweep.ts";
+import { sweepObjects, sweepProbes } from "./object-sweep.ts";
 import type { CollectionTerms } from "./repository-collection.ts";
 import { RunState } from "./run-state.ts";
 import { beginScrub, type ScrubState, scrubStep } from "./scrub-run.ts";
@@ -161,6 +161,7 @@ export class Maintenance extends DurableObject<Env> {
 
   async #sweep(): Promise<void> {
     const endMs = Date.now() + workMsMax;
+    await sweepProbes(this.env);
     let position = this.#sweepRow.get() ?? "";
     for (;;) {
       // oxlint-disable-next-line no-await-in-loop

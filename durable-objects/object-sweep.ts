@@ -4,11 +4,18 @@ import {
   parseDigest,
   parseDigestAlgorithm,
 } from "../schemas/digest.ts";
-import { type BlobKey, blobIndexName, blobIndexNames, blobKeys } from "../schemas/storage-keys.ts";
+import {
+  type BlobKey,
+  blobIndexName,
+  blobIndexNames,
+  blobKeys,
+  healthPrefix,
+} from "../schemas/storage-keys.ts";
 import type { BlobTotals, StoredBlob } from "./blob-store.ts";
 
 /** A claim is refused when its key is seven days old; a day more for clocks that differ. */
 const unclaimedMs = 8 * 24 * 60 * 60 * 1000;
+const probeMsMax = 60 * 60 * 1000;
 /** R2 lists at most 1,000 objects a call, fewer with metadata. */
 const listedMax = 1000;
 /** Objects have at most six requests under way at once. */
@@ -56,6 +63,13 @@ export async function sweepObjects(env: Env, after: string, force: boolean): Pro
   const hasYoung = due.length < objects.length;
   const next = hasYoung || !page.truncated ? undefined : objects.at(-1)?.key;
   return { ...discarded, next, hasYoung };
+}
+
+/** Deletes what checks of R2's health left behind that were cut off; they take seconds. */
+export async function sweepProbes(env: Env): Promise<void> {
+  const { objects } = await env.BLOBS.list({ prefix: healthPrefix, limit: listedMax });
+  const old = objects.filter(({ uploaded }) => uploaded.getTime() < Date.now() - probeMsMax);
+  if (old.length > 0) await env.BLOBS.delete(old.map(({ key }) => key));
 }
 
 function listedObject({ key, size, customMetadata = {} }: R2Object): ListedObject {

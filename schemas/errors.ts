@@ -142,6 +142,12 @@ const errorTable = {
     message: "provided length did not match content length",
     advice: "send exactly as many bytes as Content-Length and Content-Range announce",
   },
+  STORAGE_FULL: {
+    status: 507,
+    message: "storage is full",
+    advice:
+      "pulls go on; delete what is not needed and POST /_gc?force=true, or make more room, then push again",
+  },
   TAG_INVALID: {
     status: 400,
     message: "invalid tag",
@@ -193,6 +199,8 @@ const wireCodes: Partial<Record<ErrorCode, string>> = {
   MANIFEST_TOO_LARGE: "MANIFEST_INVALID",
   OVERLOADED: "UNAVAILABLE",
   RANGE_NOT_SATISFIABLE: "RANGE_INVALID",
+  // docker and podman try again for minutes what they do not know: room is made by people.
+  STORAGE_FULL: "DENIED",
   ROUTE_UNKNOWN: "NAME_UNKNOWN",
   TAGS_TOO_MANY: "TAG_INVALID",
 };

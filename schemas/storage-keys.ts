@@ -26,6 +26,7 @@ export const catalogName = "catalog";
 export const maintenanceName = "maintenance";
 
 const blobPrefix = "blobs/";
+export const healthPrefix = "health/";
 
 /** A key that was never used before; `random` is a random UUID. */
 export function newBlobKey(nowMs: number, random: string): BlobKey {
@@ -45,7 +46,7 @@ function dayOf(ms: number): string {
 
 /** A key that is written to see whether R2 can be; `random` is a random UUID. */
 export function healthKey(random: string): string {
-  return `health/${random}`;
+  return `${healthPrefix}${random}`;
 }
 
 /** A key of KV that is read to see whether it can be, and that nobody writes. */
