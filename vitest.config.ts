@@ -26,6 +26,8 @@ export default defineConfig({
   test: {
     // A file is a workerd of its own: one for each core, where the preset leaves one core idle.
     maxWorkers: "100%",
+    // The registry's own log, a line or two for each request, would bury all else.
+    onConsoleLog: (text) => !/^(?:\{"time":.*\n?)+$/.test(text),
     projects: [
       registryTests("registry", "workers/registry.ts", [
         ...throughHttp,
@@ -42,6 +44,8 @@ export default defineConfig({
         // No replica is read in an upload, and these send the most bytes.
         "!test/chunks.test.ts",
         "!test/{client-rules,conformance}/blob-uploads.test.ts",
+        // Nor by these.
+        "!test/{scrub,statistics}.test.ts",
       ]),
       registryTests("sparse", "workers/registry.ts", ["test/sparse/*.test.ts"], {
         REGISTRY_VALIDATE_REFERENCES: "false",
@@ -58,6 +62,7 @@ export default defineConfig({
       registryTests("model", "workers/registry.ts", ["test/model/**/*.test.ts"], {
         REGISTRY_GC_GRACE: "7200",
         REGISTRY_LOG_LEVEL: "error",
+        MODEL_RUNS: process.env["MODEL_RUNS"] ?? "1",
       }),
       { test: { name: "deployments", include: ["test/deployments/*.test.ts"] } },
       { test: { name: "standalone", include: ["test/standalone/**/*.test.ts"] } },

@@ -44,7 +44,7 @@ export class BlobIndex extends DurableObject<Env> {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, boundedEnv(env));
     this.#blobs = new BlobStore(ctx.storage.sql);
-    this.#tables = new Tables(ctx.storage, [...BlobStore.tables, Tasks.table]);
+    this.#tables = new Tables(ctx.storage, [...BlobStore.tables, Tasks.table], BlobStore.upgrades);
     this.#tasks = new Tasks(ctx.storage, this.#tables);
     this.#collector = new BlobCollector(this.env, this.#blobs, this.#tables);
   }

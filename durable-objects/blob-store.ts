@@ -1,6 +1,7 @@
 import type { Digest } from "../schemas/digest.ts";
 import type { RepositoryName } from "../schemas/reference.ts";
 import { type BlobKey, type HolderToken, tokenTimeMs } from "../schemas/storage-keys.ts";
+import type { Upgrade } from "./tables.ts";
 
 /** Where the bytes of a digest are, and how many. */
 export interface StoredBlob {
@@ -69,11 +70,25 @@ export class BlobStore {
     "CREATE INDEX IF NOT EXISTS garbage_due ON garbage (due) WHERE NOT deleted",
     `CREATE TABLE IF NOT EXISTS totals (
        layers INTEGER NOT NULL, bytes INTEGER NOT NULL, hits INTEGER NOT NULL, misses INTEGER NOT NULL)`,
-    "INSERT INTO totals VALUES (0, 0, 0, 0)",
+    "INSERT INTO totals SELECT 0, 0, 0, 0 WHERE NOT EXISTS (SELECT 1 FROM totals)",
     `CREATE TRIGGER IF NOT EXISTS blob_came AFTER INSERT ON blobs BEGIN
        UPDATE totals SET layers = layers + 1, bytes = bytes + NEW.size; END`,
     `CREATE TRIGGER IF NOT EXISTS blob_went AFTER DELETE ON blobs BEGIN
        UPDATE totals SET layers = layers - 1, bytes = bytes - OLD.size; END`,
+  ];
+
+  static readonly upgrades: readonly Upgrade[] = [
+    {
+      before: [
+        "ALTER TABLE holders ADD COLUMN ask_at INTEGER",
+        "ALTER TABLE garbage ADD COLUMN size INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE garbage ADD COLUMN deleted INTEGER NOT NULL DEFAULT 0",
+      ],
+      after: [
+        "UPDATE totals SET layers = (SELECT count(*) FROM blobs), bytes = (SELECT coalesce(sum(size), 0) FROM blobs)",
+        "UPDATE garbage SET size = coalesce((SELECT size FROM blobs WHERE blobs.key = garbage.key), 0)",
+      ],
+    },
   ];
 
   find(digest: Digest): StoredBlob | undefined {
@@ -166,7 +181,7 @@ export class BlobStore {
   /** Has an object deleted at `dueMs`. One that is garbage already is due when it was. */
   discard({ key, digest, size }: Garbage, dueMs: number): void {
     this.#sql.exec(
-      "INSERT OR IGNORE INTO garbage VALUES (?, ?, ?, ?, 0)",
+      "INSERT OR IGNORE INTO garbage (key, digest, size, due) VALUES (?, ?, ?, ?)",
       key,
       digest,
       size,

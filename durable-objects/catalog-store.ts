@@ -1,6 +1,7 @@
 import type { Page } from "../schemas/pagination.ts";
 import type { RepositoryName } from "../schemas/reference.ts";
 import type { RepositoryTotals } from "./repository-statistics.ts";
+import type { Upgrade } from "./tables.ts";
 
 /** What a repository has, as it told last. */
 export interface RepositoryDetails {
@@ -51,7 +52,7 @@ export class CatalogStore {
     `CREATE TABLE IF NOT EXISTS totals (
        repositories INTEGER NOT NULL, images INTEGER NOT NULL, tags INTEGER NOT NULL,
        hits INTEGER NOT NULL)`,
-    "INSERT INTO totals VALUES (0, 0, 0, 0)",
+    "INSERT INTO totals SELECT 0, 0, 0, 0 WHERE NOT EXISTS (SELECT 1 FROM totals)",
     `CREATE TRIGGER IF NOT EXISTS repository_came AFTER INSERT ON repositories BEGIN
        ${adding("NEW", "+")} UPDATE totals SET hits = hits + NEW.hits; END`,
     // A repository that ended and began again counts from zero: what it had found stays found.
@@ -59,6 +60,18 @@ export class CatalogStore {
        ${adding("OLD", "-")} ${adding("NEW", "+")}
        UPDATE totals SET hits = hits + CASE WHEN NEW.hits >= OLD.hits THEN NEW.hits - OLD.hits
          ELSE NEW.hits END; END`,
+  ];
+
+  static readonly upgrades: readonly Upgrade[] = [
+    {
+      before: ["ALTER TABLE repositories RENAME TO former_repositories"],
+      after: [
+        // What they have, they tell with their next change.
+        `INSERT INTO repositories SELECT name, version, present, 0, 0, 0, 0, 0, NULL
+           FROM former_repositories`,
+        "DROP TABLE former_repositories",
+      ],
+    },
   ];
 
   /** Keeps what a repository told, unless it is older than what is known. */

@@ -49,17 +49,18 @@ export class Catalog extends DurableObject<Env> {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#sql = ctx.storage.sql;
-    this.#tables = new Tables(ctx.storage, [...CatalogStore.tables, Tasks.table]);
+    this.#tables = new Tables(
+      ctx.storage,
+      [...CatalogStore.tables, Tasks.table],
+      CatalogStore.upgrades,
+    );
     this.#tasks = new Tasks(ctx.storage, this.#tables);
     this.#store = new CatalogStore(ctx.storage.sql);
   }
 
   /** Tells what a repository has. An older version than the known one is ignored. */
   set(name: RepositoryName, totals: RepositoryTotals, version: number): void {
-    this.#tables.write(() => {
-      this.#store.set(name, totals, version);
-      this.#tasks.schedule("sweep", Date.now() + sweepAfterMs);
-    });
+    this.#write(() => this.#store.set(name, totals, version));
   }
 
   /** The names of repositories with manifests, after `last` in byte order, and whether there are more. */
@@ -79,7 +80,7 @@ export class Catalog extends DurableObject<Env> {
 
   /** Notes that there is an index of blobs of this name. */
   addIndex(name: string): void {
-    this.#tables.write(() => {
+    this.#write(() => {
       this.#sql.exec("INSERT OR IGNORE INTO indexes VALUES (?)", name);
     });
   }
@@ -95,7 +96,7 @@ export class Catalog extends DurableObject<Env> {
 
   /** Notes that an upload session is open, or that it is not any more. */
   setUpload(upload: ActiveUpload, isOpen: boolean): void {
-    this.#tables.write(() => {
+    this.#write(() => {
       this.#sql.exec("DELETE FROM uploads WHERE id = ?", upload.id);
       if (!isOpen) return;
       const { id, repository, startedMs } = upload;
@@ -130,7 +131,7 @@ export class Catalog extends DurableObject<Env> {
 
   /** The key that seals upload sessions: made at the first call, the same ever after. */
   sealingKey(): Uint8Array {
-    return this.#tables.write(() => {
+    return this.#write(() => {
       const fresh = crypto.getRandomValues(new Uint8Array(sealingKeyBytes));
       this.#sql.exec("INSERT OR IGNORE INTO keys VALUES ('upload session', ?)", fresh);
       const { bytes } = this.#sql
@@ -143,6 +144,14 @@ export class Catalog extends DurableObject<Env> {
   override async alarm(): Promise<void> {
     await this.#tasks.run(Date.now(), retryMs, async () => {
       await this.env.MAINTENANCE.getByName(maintenanceName).sweep();
+    });
+  }
+
+  /** A transaction. What is told here comes with pushes, and of these some are cut off. */
+  #write<T>(work: () => T): T {
+    return this.#tables.write(() => {
+      this.#tasks.schedule("sweep", Date.now() + sweepAfterMs);
+      return work();
     });
   }
 

@@ -14,6 +14,8 @@ export interface CollectionState extends CollectionTerms {
   readonly deletedManifests: number;
   /** Repositories and indexes that could not be asked: the next collection asks them again. */
   readonly failures: number;
+  /** Why the last step has to be done again; null once one succeeds. */
+  readonly error: string | null;
   readonly startedMs: number;
   readonly finishedMs: number | null;
 }
@@ -44,6 +46,7 @@ export function beginCollection(terms: CollectionTerms, nowMs: number): Collecti
     reclaimedBytes: 0,
     deletedManifests: 0,
     failures: 0,
+    error: null,
     startedMs: nowMs,
     finishedMs: null,
   };
@@ -207,6 +210,7 @@ export class CollectionRun {
 function added(state: CollectionState, result: Partial<CollectionState>): CollectionState {
   return {
     ...state,
+    error: null,
     deletedLayers: state.deletedLayers + (result.deletedLayers ?? 0),
     reclaimedBytes: state.reclaimedBytes + (result.reclaimedBytes ?? 0),
     deletedManifests: state.deletedManifests + (result.deletedManifests ?? 0),

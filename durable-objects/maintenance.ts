@@ -1,5 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
 import { done, type Outcome, refuse } from "../schemas/outcome.ts";
+import { boundedEnv } from "../stores/bounded-env.ts";
 import {
   beginCollection,
   CollectionRun,
@@ -42,11 +43,11 @@ export class Maintenance extends DurableObject<Env> {
   readonly #sweepRow: RunState<string>;
 
   constructor(ctx: DurableObjectState, env: Env) {
-    super(ctx, env);
+    super(ctx, boundedEnv(env));
     this.#tables = new Tables(ctx.storage, [RunState.table, ...CollectionRun.tables, Tasks.table]);
     this.#tasks = new Tasks(ctx.storage, this.#tables);
     const { sql } = ctx.storage;
-    this.#collection = new CollectionRun(env, sql);
+    this.#collection = new CollectionRun(this.env, sql);
     this.#collectionRow = new RunState(sql, "collection");
     this.#scrubRow = new RunState(sql, "scrub");
     this.#sweepRow = new RunState(sql, "sweep");
@@ -134,8 +135,13 @@ export class Maintenance extends DurableObject<Env> {
     const endMs = Date.now() + workMsMax;
     let state = this.#collectionState();
     while (state !== undefined && state.phase !== "done") {
-      // oxlint-disable-next-line no-await-in-loop
-      state = await this.#collection.step(state);
+      try {
+        // oxlint-disable-next-line no-await-in-loop
+        state = await this.#collection.step(state);
+      } catch (error) {
+        this.#collectionRow.put({ ...state, error: String(error) });
+        throw error;
+      }
       this.#collectionRow.put(state);
       if (Date.now() > endMs) return this.#tasks.schedule("collection", Date.now());
     }

@@ -72,7 +72,8 @@ export class ManifestStore {
     const isNew = this.find(digest) === undefined;
     this.#sql.exec(
       `INSERT INTO manifests VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL, NULL) ON CONFLICT (digest)
-       DO UPDATE SET media_type = ?2, artifact_type = ?5, annotations = ?6, released_ms = ?7`,
+       DO UPDATE SET media_type = ?2, artifact_type = ?5, annotations = ?6, released_ms = ?7,
+         orphaned_ms = NULL`,
       digest,
       mediaType,
       size,
@@ -142,14 +143,18 @@ export class ManifestStore {
       .toArray();
   }
 
-  /** Removes a manifest and answers the tags that went with it. */
-  remove(digest: Digest, nowMs: number): Tag[] {
+  /** Notes that a manifest is about to be deleted by who had it: its children's age begins anew. */
+  releaseChildren(digest: Digest, nowMs: number): void {
     this.#sql.exec(
       `UPDATE manifests SET released_ms = ? WHERE digest IN
          (SELECT target FROM manifest_references WHERE manifest = ?)`,
       nowMs,
       digest,
     );
+  }
+
+  /** Removes a manifest and answers the tags that went with it. */
+  remove(digest: Digest, nowMs: number): Tag[] {
     this.#sql.exec("UPDATE manifests SET orphaned_ms = ? WHERE subject = ?", nowMs, digest);
     const tags = this.#sql
       .exec<{ tag: Tag }>("DELETE FROM tags WHERE digest = ? RETURNING tag", digest)

@@ -43,9 +43,8 @@ export const nothingCollected: CollectedRepository = {
 /** Thrown to undo the transaction of a dry run. */
 class DryRun extends Error {}
 
-/** What one transaction takes at most; the rest is left for the next. A dry run has but one. */
+/** What is taken out at once at most. */
 const takenMax = 500;
-const takenInDryRunMax = 50_000;
 
 /** Takes out of a repository what its rules let go. */
 export class RepositoryCollection {
@@ -59,18 +58,24 @@ export class RepositoryCollection {
     this.#rules = rules;
   }
 
-  /** One transaction that takes at most 500 manifests and 500 blobs, and schedules the next. */
+  /**
+   * One transaction that takes at most 500 manifests and 500 blobs, and schedules the next. A dry run
+   * does all that the next ones would do too, and undoes it.
+   */
   collect({ force, dryRun }: CollectionTerms): CollectedRepository {
     let collected = nothingCollected;
     try {
       this.#records.transaction(() => {
-        collected = this.#takeOut(force, dryRun ? takenInDryRunMax : takenMax);
-        if (dryRun) throw new DryRun();
+        collected = this.#takeOut(force);
+        if (dryRun) {
+          while (!collected.isEnd) collected = joined(collected, this.#takeOut(force));
+          throw new DryRun();
+        }
         const nextMs = this.#nextMs(Date.now());
         if (nextMs !== undefined) this.#records.tasks.schedule("collect", nextMs);
       });
     } catch (error) {
-      if (error instanceof DryRun) return { ...collected, isEnd: true };
+      if (error instanceof DryRun) return collected;
       throw error;
     }
     countCollected({ layers: 0, bytes: 0, manifests: collected.manifests.length });
@@ -82,31 +87,31 @@ export class RepositoryCollection {
     for (let isEnd = false; !isEnd;) ({ isEnd } = this.collect({ force: false, dryRun: false }));
   }
 
-  #takeOut(force: boolean, max: number): CollectedRepository {
+  #takeOut(force: boolean): CollectedRepository {
     const nowMs = Date.now();
-    const manifests = this.#collectableManifests(nowMs, force, max);
+    const manifests = this.#collectableManifests(nowMs, force);
     for (const { digest } of manifests) this.#records.removeManifest(digest);
     const layers = this.#records.links
-      .collectable(nowMs, force, max)
+      .collectable(nowMs, force, takenMax)
       .map(({ digest, token, size, sinceMs }) => {
         return { digest, token, size, reason: `unreferenced since ${isoTime(sinceMs)}` };
       });
     for (const { digest } of layers) this.#records.unlink(digest);
-    const isEnd = manifests.length === 0 && layers.length < max;
+    const isEnd = manifests.length === 0 && layers.length < takenMax;
     return { layers, manifests, freed: noTotals, isEnd };
   }
 
-  #collectableManifests(nowMs: number, force: boolean, max: number): CollectedManifest[] {
+  #collectableManifests(nowMs: number, force: boolean): CollectedManifest[] {
     const { untaggedMs, deletesReferrers, graceMs } = this.#rules;
     const reasons = new Map<Digest, string>();
     if (untaggedMs !== undefined) {
-      for (const { digest, sinceMs } of this.#retention.unneeded(nowMs - untaggedMs, max)) {
+      for (const { digest, sinceMs } of this.#retention.unneeded(nowMs - untaggedMs, takenMax)) {
         reasons.set(digest, `untagged since ${isoTime(sinceMs)}`);
       }
     }
     if (deletesReferrers) {
       const orphanedMs = force ? nowMs : nowMs - graceMs;
-      for (const { digest, subject } of this.#retention.orphans(orphanedMs, max)) {
+      for (const { digest, subject } of this.#retention.orphans(orphanedMs, takenMax)) {
         reasons.set(digest, `its subject ${subject} was deleted`);
       }
     }
@@ -126,6 +131,14 @@ export class RepositoryCollection {
     const known = dues.filter((due) => due !== null);
     return known.length === 0 ? undefined : Math.min(...known);
   }
+}
+
+function joined(one: CollectedRepository, other: CollectedRepository): CollectedRepository {
+  return {
+    ...other,
+    layers: [...one.layers, ...other.layers],
+    manifests: [...one.manifests, ...other.manifests],
+  };
 }
 
 function later(timeMs: number | null, afterMs: number): number | null {

@@ -7,13 +7,29 @@ import { ManifestStore } from "./manifest-store.ts";
 import { Outbox } from "./outbox.ts";
 import type { OutboxKind } from "./outbox-sender.ts";
 import { RepositoryStatistics } from "./repository-statistics.ts";
-import { Tables } from "./tables.ts";
+import { Tables, type Upgrade } from "./tables.ts";
 import { Tasks } from "./tasks.ts";
 
 /** KV takes one write per second and key. */
 const replicaDelayMs = 1000;
 /** How long a repository that is empty waits while it has promises to keep. */
 const endRetryMs = 60 * 60 * 1000;
+
+const upgrades: readonly Upgrade[] = [
+  {
+    before: [
+      "ALTER TABLE manifests ADD COLUMN released_ms INTEGER NOT NULL DEFAULT 0",
+      "ALTER TABLE manifests ADD COLUMN orphaned_ms INTEGER",
+      "ALTER TABLE manifests ADD COLUMN replicated_ms INTEGER",
+      "ALTER TABLE outbox ADD COLUMN since_ms INTEGER NOT NULL DEFAULT 0",
+    ],
+    after: [
+      "UPDATE manifests SET released_ms = 1000 * unixepoch()",
+      "UPDATE outbox SET since_ms = 1000 * unixepoch()",
+      RepositoryStatistics.countAll,
+    ],
+  },
+];
 
 /** Who a repository is, for others. */
 export interface RepositoryIdentity {
@@ -36,14 +52,18 @@ export class RepositoryRecords {
   constructor(storage: DurableObjectStorage, { graceMs, untaggedMs }: CollectionRules) {
     const { sql } = storage;
     this.#sql = sql;
-    this.#tables = new Tables(storage, [
-      ...ManifestStore.tables,
-      ...LinkStore.tables,
-      ...RepositoryStatistics.tables,
-      Outbox.table,
-      Tasks.table,
-      "CREATE TABLE IF NOT EXISTS identity (name TEXT NOT NULL, catalog_version INTEGER NOT NULL)",
-    ]);
+    this.#tables = new Tables(
+      storage,
+      [
+        ...ManifestStore.tables,
+        ...LinkStore.tables,
+        ...RepositoryStatistics.tables,
+        Outbox.table,
+        Tasks.table,
+        "CREATE TABLE IF NOT EXISTS identity (name TEXT NOT NULL, catalog_version INTEGER NOT NULL)",
+      ],
+      upgrades,
+    );
     this.manifests = new ManifestStore(sql);
     this.links = new LinkStore(sql, graceMs);
     this.outbox = new Outbox(sql);
@@ -111,6 +131,12 @@ export class RepositoryRecords {
     this.drop(digest, token);
     this.announce();
     return true;
+  }
+
+  /** Removes a manifest that is not wanted any more: its children's age begins anew. */
+  deleteManifest(digest: Digest): void {
+    this.manifests.releaseChildren(digest, Date.now());
+    this.removeManifest(digest);
   }
 
   /** Removes a manifest with its tags. */

@@ -15,7 +15,7 @@ export interface RepositoryTotals {
   readonly lastPushMs: number | null;
 }
 
-function isImage(row: "NEW" | "OLD"): string {
+function isImage(row: "NEW" | "OLD" | "stored"): string {
   const types = Array.from(indexMediaTypes, (type) => `'${type}'`);
   return `(${row}.media_type NOT IN (${types.join(", ")}))`;
 }
@@ -36,7 +36,7 @@ export class RepositoryStatistics {
        tags INTEGER NOT NULL, images INTEGER NOT NULL, manifests INTEGER NOT NULL,
        layers INTEGER NOT NULL, layer_bytes INTEGER NOT NULL, hits INTEGER NOT NULL,
        last_push_ms INTEGER)`,
-    "INSERT INTO statistics VALUES (0, 0, 0, 0, 0, 0, NULL)",
+    "INSERT INTO statistics SELECT 0, 0, 0, 0, 0, 0, NULL WHERE NOT EXISTS (SELECT 1 FROM statistics)",
     "CREATE TRIGGER IF NOT EXISTS tag_came AFTER INSERT ON tags BEGIN UPDATE statistics SET tags = tags + 1; END",
     "CREATE TRIGGER IF NOT EXISTS tag_went AFTER DELETE ON tags BEGIN UPDATE statistics SET tags = tags - 1; END",
     `CREATE TRIGGER IF NOT EXISTS manifest_came AFTER INSERT ON manifests BEGIN
@@ -50,6 +50,13 @@ export class RepositoryStatistics {
     `CREATE TRIGGER IF NOT EXISTS link_went AFTER DELETE ON links BEGIN
        UPDATE statistics SET layers = layers - 1, layer_bytes = layer_bytes - OLD.size; END`,
   ];
+
+  /** Counts what was there before anything was counted. */
+  static readonly countAll = `UPDATE statistics SET tags = (SELECT count(*) FROM tags),
+    manifests = (SELECT count(*) FROM manifests),
+    images = (SELECT count(*) FROM manifests AS stored WHERE ${isImage("stored")}),
+    layers = (SELECT count(*) FROM links),
+    layer_bytes = (SELECT coalesce(sum(size), 0) FROM links)`;
 
   /** Counts a blob that a push asked for and found. */
   countHit(): void {

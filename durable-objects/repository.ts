@@ -182,7 +182,7 @@ export class Repository extends DurableObject<Env> {
         this.#records.tell("tag", reference.tag);
         this.#records.announce();
       } else {
-        this.#records.removeManifest(reference.digest);
+        this.#records.deleteManifest(reference.digest);
       }
       return done(undefined);
     });

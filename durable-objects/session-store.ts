@@ -26,7 +26,7 @@ export class SessionStore {
   /** Expires `timeoutMs` after it was last touched, rounded up to whole `intervalMs`. */
   constructor(storage: DurableObjectStorage, timeoutMs: number, intervalMs: number) {
     this.#rows = new UploadRows(storage.sql);
-    this.#tables = new Tables(storage, [...UploadRows.tables, Tasks.table]);
+    this.#tables = new Tables(storage, [...UploadRows.tables, Tasks.table], UploadRows.upgrades);
     this.#tasks = new Tasks(storage, this.#tables);
     this.#timeoutMs = timeoutMs;
     this.#intervalMs = intervalMs;

@@ -3,6 +3,7 @@ import type { RepositoryName } from "../schemas/reference.ts";
 import type { BlobKey } from "../schemas/storage-keys.ts";
 import { cutRows, joinRows } from "./byte-rows.ts";
 import type { UploadedPart } from "./part-writer.ts";
+import type { Upgrade } from "./tables.ts";
 
 /** What the seal of an upload session says: it is the Worker's word for what the client may touch. */
 export interface SealedSession {
@@ -79,6 +80,10 @@ export class UploadRows {
     "CREATE TABLE IF NOT EXISTS tail (number INTEGER PRIMARY KEY, bytes BLOB NOT NULL)",
     // A row once the catalog is told of the session.
     "CREATE TABLE IF NOT EXISTS announced (id INTEGER PRIMARY KEY CHECK (id = 1))",
+  ];
+
+  static readonly upgrades: readonly Upgrade[] = [
+    { before: ["ALTER TABLE session DROP COLUMN token"], after: [] },
   ];
 
   read(): UploadState | undefined {

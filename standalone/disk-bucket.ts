@@ -2,6 +2,7 @@ import { Buffer } from "node:buffer";
 import { parseChecksum } from "./checksum.ts";
 import { Disk, type Slice } from "./disk.ts";
 import { DiskObject, DiskObjectBody } from "./disk-object.ts";
+import type { FreeSpace } from "./free-space.ts";
 import { DiskMultipartUpload, type OpenUploads } from "./multipart-upload.ts";
 import { contentOf } from "./object-content.ts";
 import { type ObjectCache, ObjectStore, randomId } from "./object-store.ts";
@@ -20,6 +21,7 @@ import {
 export interface BucketMemory {
   readonly objects: ObjectCache;
   readonly uploads: OpenUploads;
+  readonly space: FreeSpace;
 }
 
 /** How many files are read at the same time to describe a page of objects. */
@@ -40,11 +42,13 @@ const looksMax = 10;
 export class DiskBucket implements R2Bucket {
   readonly #objects: ObjectStore;
   readonly #uploads: OpenUploads;
+  readonly #space: FreeSpace;
 
   /** `service` is the binding of a writable `disk` service for a folder of this bucket alone. */
   constructor(service: Fetcher, memory: BucketMemory) {
     this.#objects = new ObjectStore(new Disk(service), memory.objects);
     this.#uploads = memory.uploads;
+    this.#space = memory.space;
   }
 
   async head(key: string): Promise<R2Object | null> {
@@ -93,6 +97,7 @@ export class DiskBucket implements R2Bucket {
       ...(checksum === undefined ? {} : { checksum }),
       customMetadata,
     };
+    await this.#space.check(this.#objects.disk);
     await this.#objects.put(descriptor, content);
     return new DiskObject(descriptor);
   }
@@ -120,7 +125,7 @@ export class DiskBucket implements R2Bucket {
 
   /** As with R2 nothing is checked until the upload is used: 10024 if there is none. */
   resumeMultipartUpload(key: string, uploadId: string): R2MultipartUpload {
-    return new DiskMultipartUpload(this.#objects, this.#uploads, key, uploadId);
+    return new DiskMultipartUpload(this.#objects, this.#uploads, this.#space, key, uploadId);
   }
 
   /** A page of objects in the order of their keys' bytes; custom metadata if `include` names it. */

@@ -1,3 +1,5 @@
+import { storageFullText } from "../stores/storage-full.ts";
+
 /** Bytes `offset` to `offset + length - 1` of a file. */
 export interface Slice {
   readonly offset: number;
@@ -33,7 +35,10 @@ export class Disk {
 
   /** Writes a whole file; rejects, and leaves what was there before, if the body fails on its way. */
   async write(path: string, body: ReadableStream | Uint8Array | string): Promise<void> {
-    const response = await this.#request(path, { method: "PUT", body });
+    const response = await this.#request(path, { method: "PUT", body }).catch((error: unknown) => {
+      // The runtime does not say what the system said.
+      throw new Error(`disk: PUT ${path}: ${storageFullText}: ${String(error)}`);
+    });
     if (!response.ok) throw unexpected("PUT", path, response);
   }
 
@@ -49,6 +54,14 @@ export class Disk {
     await response.body?.cancel();
     if (response.status === 404) return undefined;
     throw unexpected("GET", path, response);
+  }
+
+  /** True if there is such a file. */
+  async has(path: string): Promise<boolean> {
+    const response = await this.#request(path, { method: "HEAD" });
+    await response.body?.cancel();
+    if (!response.ok && response.status !== 404) throw unexpected("HEAD", path, response);
+    return response.ok;
   }
 
   /** Removes a file, or a folder with all that is in it; nothing there is fine. */

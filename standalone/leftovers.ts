@@ -1,7 +1,7 @@
 import { open, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 
-/** R2 aborts an incomplete multipart upload after seven days; so does a start on one machine. */
+/** R2 aborts an incomplete multipart upload after seven days; so does one machine. */
 const openUploadMsMax = 7 * 24 * 60 * 60 * 1000;
 
 /** The name of the folder of an upload's parts: the last segment of its key, and its id. */
@@ -16,25 +16,36 @@ const pageBytes = 4096;
 /**
  * Removes what processes that were killed left behind in the folders of the bucket and the
  * namespaces: files that never became whole, and parts of objects that are not, or never came to be.
- * Only what is older than `beforeMs`, when this process began, so it may run beside workerd.
+ * Only what is older than `beforeMs`, when this process began, so it may run beside workerd; and, of
+ * multipart uploads that are open, those that got no part for seven days.
  */
 export async function removeLeftovers(storagePath: string, beforeMs: number): Promise<void> {
   const objects = join(storagePath, "blobs/objects");
-  await removeParts(join(storagePath, "blobs/parts"), objects, beforeMs);
+  await removeParts(join(storagePath, "blobs/parts"), objects, {
+    beforeMs,
+    openBeforeMs: Date.now() - openUploadMsMax,
+  });
   for (const folder of [objects, join(storagePath, "manifests"), join(storagePath, "tags")]) {
     await removePartial(folder, beforeMs);
   }
 }
 
+/** How old parts are that go. */
+interface PartAges {
+  readonly beforeMs: number;
+  /** While their upload is open. */
+  readonly openBeforeMs: number;
+}
+
 /** `objects` is the folder that mirrors `parts`: see object-store.ts. */
-async function removeParts(parts: string, objects: string, beforeMs: number): Promise<void> {
+async function removeParts(parts: string, objects: string, ages: PartAges): Promise<void> {
   for await (const { path, name } of entriesOf(parts)) {
     const [, object] = partsName.exec(name) ?? [];
     if (object === undefined) {
-      await removeParts(path, join(objects, name), beforeMs);
+      await removeParts(path, join(objects, name), ages);
     } else if (!(await exists(join(objects, `${object}.object`)))) {
       const isOpen = await exists(join(path, "upload.json"));
-      await removeOlder(path, isOpen ? beforeMs - openUploadMsMax : beforeMs);
+      await removeOlder(path, isOpen ? ages.openBeforeMs : ages.beforeMs);
     }
   }
 }

@@ -1,5 +1,6 @@
 import type { Disk } from "./disk.ts";
 import { DiskObject, type ObjectDescriptor } from "./disk-object.ts";
+import type { FreeSpace } from "./free-space.ts";
 import { contentOf, partSize, writeContent } from "./object-content.ts";
 import { type ObjectStore, partsPath, randomId } from "./object-store.ts";
 import { checkObjectSize, checkPartNumber, checkPartSizes, r2Error } from "./r2-rules.ts";
@@ -70,13 +71,21 @@ export class DiskMultipartUpload implements R2MultipartUpload {
   readonly uploadId: string;
   readonly #objects: ObjectStore;
   readonly #uploads: OpenUploads;
+  readonly #space: FreeSpace;
   readonly #folder: string;
 
-  constructor(objects: ObjectStore, uploads: OpenUploads, key: string, uploadId: string) {
+  constructor(
+    objects: ObjectStore,
+    uploads: OpenUploads,
+    space: FreeSpace,
+    key: string,
+    uploadId: string,
+  ) {
     this.key = key;
     this.uploadId = uploadId;
     this.#objects = objects;
     this.#uploads = uploads;
+    this.#space = space;
     // An id that is none of ours leads nowhere, and nowhere else.
     this.#folder = partsPath(key, /^[0-9a-f]{32}$/.test(uploadId) ? uploadId : "unknown");
   }
@@ -98,6 +107,7 @@ export class DiskMultipartUpload implements R2MultipartUpload {
     const content = contentOf(value);
     checkObjectSize("uploadPart", content.length);
     const upload = await this.#open("uploadPart");
+    await this.#space.check(disk);
     const etag = `${randomId()}-${content.length}`;
     const path = `${this.#folder}/${number}.${etag}`;
     await writeContent(disk, path, content);

@@ -53,17 +53,32 @@ export async function writeContent(
   } else {
     const { readable, writable } = new FixedLengthStream(head.byteLength + length);
     const written = disk.write(path, readable);
-    const copied = copy(source, head, length, writable, verifier);
-    const outcomes = await Promise.allSettled([copied, written]);
-    for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
+    const copied = copyVerified(source, head, length, writable, verifier);
+    const [copy, write] = await Promise.allSettled([copied, written]);
+    // The one fails by the other: of a disk that took no more, the disk has to say so.
+    if (copy.status === "rejected" && !(copy.reason instanceof NotTaken)) throw copy.reason;
+    if (write.status === "rejected") throw write.reason;
+    if (copy.status === "rejected") throw copy.reason;
   }
+}
+
+/** A file that took no more bytes. */
+class NotTaken extends Error {}
+
+/** Writes a block; whoever awaits it is told NotTaken if it is not taken. */
+function taken(writer: WritableStreamDefaultWriter<Uint8Array>, block: Uint8Array): Promise<void> {
+  const writing = writer.write(block).catch((error: unknown) => {
+    throw new NotTaken(String(error));
+  });
+  writing.catch(() => {});
+  return writing;
 }
 
 /**
  * Copies a head, and a stream of known length through the verifier. The last block is held back until
  * the hash is known to be right, so that a wrong one ends the write before the file takes its name.
  */
-async function copy(
+async function copyVerified(
   source: ReadableStream<Uint8Array>,
   head: Uint8Array,
   length: number,
@@ -75,8 +90,7 @@ async function copy(
   const size = Math.min(blockBytes, length);
   let free = new ArrayBuffer(size);
   let spare = new ArrayBuffer(length > size ? size : 0);
-  let writing = writer.write(head);
-  writing.catch(() => {});
+  let writing = taken(writer, head);
   try {
     for (let at = 0; at < length;) {
       const wanted = Math.min(size, length - at);
@@ -88,8 +102,7 @@ async function copy(
       at += wanted;
       if (at === length) verifier?.end();
       await writing;
-      writing = writer.write(value);
-      writing.catch(() => {});
+      writing = taken(writer, value);
       free = spare;
       spare = value.buffer;
     }
@@ -97,7 +110,9 @@ async function copy(
     await writing;
     await writer.close();
   } catch (error) {
-    await Promise.allSettled([reader.cancel(error), writer.abort(error)]);
+    await writer.abort(error).catch(() => {});
+    // What is left of the body is read by who answers: its client may read no answer before.
+    reader.releaseLock();
     throw error;
   }
 }

@@ -6,6 +6,7 @@
  *   <folder>/manifests/, tags/      what KV holds (see disk-kv.ts)
  *   <folder>/durable-objects/       their SQLite files, workerd's own, in a folder for each class
  *   <folder>/run/                   what workerd was started with, made anew by each start
+ *   <folder>/reserve                given up when the disk is full (see space-watch.ts)
  *   <folder>/lock                   held while it runs (see storage-lock.ts)
  */
 import { mkdirSync } from "node:fs";
@@ -14,6 +15,7 @@ import { join } from "node:path";
 import { removeEmptyObjects, removeLeftovers } from "./leftovers.ts";
 import { prepareFiles } from "./machine-files.ts";
 import { address, parseSettings, type Settings, WrongSetting } from "./settings.ts";
+import { watchFreeSpace } from "./space-watch.ts";
 import { StorageLock } from "./storage-lock.ts";
 import { type WorkerdEnd, WorkerdProcess } from "./workerd-process.ts";
 
@@ -22,6 +24,9 @@ const stopGraceMs = 10_000;
 
 /** How long the first answer may take. */
 const readyMsMax = 30_000;
+
+/** How often it is looked for uploads that nobody goes on with for days. */
+const tidyMs = 6 * 60 * 60 * 1000;
 
 /** How often it is checked that npm is still there. */
 const parentCheckMs = 250;
@@ -38,6 +43,7 @@ async function start(settings: Settings): Promise<void> {
     variableNames: Object.keys(settings.variables),
   });
   await removeEmptyObjects(join(settings.storagePath, "durable-objects"));
+  await watchFreeSpace(settings.storagePath);
   const workerd = new WorkerdProcess(configPath, settings.variables);
   const stopping = askedToStop();
   const serving = serve(settings, workerd);
@@ -98,15 +104,20 @@ async function checkAddress({ host, port }: Settings): Promise<void> {
   }
 }
 
-/** Announces itself, tidies up, and goes on until workerd ends. */
+/** Announces itself, tidies up, now and every few hours, and goes on until workerd ends. */
 async function serve(settings: Settings, workerd: WorkerdProcess): Promise<WorkerdEnd> {
   await announce(settings, workerd);
-  try {
-    await removeLeftovers(settings.storagePath, performance.timeOrigin);
-  } catch (error) {
-    console.error(`longshore: what earlier runs left is not all removed: ${String(error)}`);
-  }
+  await tidyUp(settings);
+  setInterval(() => void tidyUp(settings), tidyMs).unref();
   return workerd.ended;
+}
+
+async function tidyUp({ storagePath }: Settings): Promise<void> {
+  try {
+    await removeLeftovers(storagePath, performance.timeOrigin);
+  } catch (error) {
+    console.error(`longshore: what uploads left is not all removed: ${String(error)}`);
+  }
 }
 
 /** Waits until requests are answered and says where, and what to do next. */

@@ -9,6 +9,7 @@ import registry, {
   Repository as DeployedRepository,
   UploadSession as DeployedUploadSession,
 } from "../workers/registry.ts";
+import { Disk } from "./disk.ts";
 import { DiskBucket } from "./disk-bucket.ts";
 import { DiskKV } from "./disk-kv.ts";
 import { RegistryError } from "../schemas/errors.ts";
@@ -18,6 +19,7 @@ import { refuse } from "../workers/observed.ts";
 import { routePath } from "../workers/route-path.ts";
 import { healthPath, readyPath } from "../workers/routes/health.ts";
 import { FailureCounts } from "./failure-counts.ts";
+import { FreeSpace } from "./free-space.ts";
 import { OpenUploads } from "./multipart-upload.ts";
 import { isFromLoopback, loopbackOnly } from "./loopback.ts";
 import { ObjectCache } from "./object-store.ts";
@@ -34,7 +36,11 @@ interface MachineEnv extends Omit<
 }
 
 /** The Worker and all objects live in one isolate, so what this module holds is the only one. */
-const blobsMemory = { objects: new ObjectCache(), uploads: new OpenUploads() };
+const blobsMemory = {
+  objects: new ObjectCache(),
+  uploads: new OpenUploads(),
+  space: new FreeSpace(),
+};
 
 const deployedEnvs = new WeakMap<MachineEnv, Env>();
 
@@ -95,6 +101,8 @@ export class Maintenance extends DeployedMaintenance {
 
 const deployed: Required<Pick<ExportedHandler<Env>, "fetch">> = registry;
 
+const reads: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
+
 /** Cloudflare sets this header; here a client could, to have its failed log-ins counted apart. */
 const addressHeader = "CF-Connecting-IP";
 
@@ -120,8 +128,16 @@ function refuseOthers(request: Request, env: Env): Response {
 }
 
 export default {
-  fetch: (request, env, ctx) =>
-    env[loopbackOnly] === "true" && !isFromLoopback(request) && !probes.has(routePath(request))
-      ? refuseOthers(request, deployedEnv(env))
-      : deployed.fetch(withoutAddress(request), deployedEnv(env), ctx),
+  async fetch(request, env, ctx) {
+    if (
+      env[loopbackOnly] === "true" &&
+      !isFromLoopback(request) &&
+      !probes.has(routePath(request))
+    ) {
+      return refuseOthers(request, deployedEnv(env));
+    }
+    // What fails then is known to fail for want of room.
+    if (!reads.has(request.method)) await blobsMemory.space.look(new Disk(env.BLOBS));
+    return deployed.fetch(withoutAddress(request), deployedEnv(env), ctx);
+  },
 } satisfies ExportedHandler<MachineEnv>;

@@ -1,3 +1,4 @@
+import { LateWrites } from "./late-writes.ts";
 import { Patience } from "./patience.ts";
 import { answerWithin, timeLimits } from "./time-limits.ts";
 
@@ -61,9 +62,13 @@ function boundedBucket<T extends object>(bucket: T): T {
 
 function boundedNamespace(name: string, namespace: KVNamespace): KVNamespace {
   const patience = new Patience(name);
-  return withMethods(namespace, (operation, call) => {
-    const limitMs = operation.startsWith("get") ? timeLimits.kvReadMs : timeLimits.kvWriteMs;
-    return patience.ask(limitMs, async () => call());
+  const late = new LateWrites();
+  return withMethods(namespace, (operation, call, [key]) => {
+    const question = async (): Promise<unknown> => call();
+    if (operation !== "put" && operation !== "delete") {
+      return patience.ask(timeLimits.kvReadMs, question);
+    }
+    return late.write(String(key), question, (write) => patience.ask(timeLimits.kvWriteMs, write));
   });
 }
 

@@ -9,6 +9,8 @@ export const timeLimits = {
   /** KV for a replica: the repository's object has the same at hand. */
   kvReadMs: 1500,
   kvWriteMs: 10_000,
+  /** How long a write that KV did not answer may still happen. */
+  kvLateMs: 60_000,
   /** A data centre's cache. */
   cacheMs: 1000,
   /** How long a store that only saves a question is not asked again once it was silent. */

@@ -1,4 +1,5 @@
 import { RegistryError } from "../schemas/errors.ts";
+import { isStorageFull } from "../stores/storage-full.ts";
 import { StoreSilent } from "../stores/time-limits.ts";
 import { log } from "../telemetry/log.ts";
 
@@ -33,8 +34,11 @@ export function errorResponse(thrown: unknown, requestId: string): Response {
 /** What is thrown, as the row in the table of errors that it is. */
 export function registryError(thrown: unknown): RegistryError {
   if (thrown instanceof RegistryError) return thrown;
+  if (isStorageFull(thrown)) return new RegistryError("STORAGE_FULL", "there is no room for it");
   if (thrown instanceof StoreSilent) {
-    return new RegistryError("OVERLOADED", "a store did not answer in time", { "Retry-After": "2" });
+    return new RegistryError("OVERLOADED", "a store did not answer in time", {
+      "Retry-After": "2",
+    });
   }
   const isPassing = thrown instanceof Error && passing.some((flag) => Reflect.get(thrown, flag));
   return isPassing

@@ -9,6 +9,7 @@ import { StoreRests } from "../stores/patience.ts";
 import { log } from "../telemetry/log.ts";
 import type { RegistryContext } from "./context.ts";
 import { LinkCache } from "./link-cache.ts";
+import { readTwice } from "./repeated-read.ts";
 
 /** A manifest that is answered. Bytes only where they were asked for. */
 type ReadManifest = Omit<FoundManifest, "links">;
@@ -34,8 +35,11 @@ export async function readManifest(
     if (replica !== undefined && replica !== "missing") return replica;
     isMissing = replica === "missing";
   }
-  const stub = context.env.REPOSITORY.getByName(repository);
-  const found = expectDone(await stub.manifest(reference, withBytes, isMissing));
+  const found = expectDone(
+    await readTwice(async () =>
+      context.env.REPOSITORY.getByName(repository).manifest(reference, withBytes, isMissing),
+    ),
+  );
   if (!isStrong) rememberLinks(context, repository, found.links);
   return found;
 }

@@ -11,6 +11,7 @@ import {
   newBlobKey,
   tokenTimeMs,
 } from "../schemas/storage-keys.ts";
+import { isStorageFull } from "../stores/storage-full.ts";
 import { answerWithin, bodyLimitMs } from "../stores/time-limits.ts";
 import { digestOfBody } from "../streams/body-digest.ts";
 import { log } from "../telemetry/log.ts";
@@ -62,8 +63,12 @@ export async function pushWholeBlob(env: Env, blob: WholeBlob): Promise<void> {
   if (held !== undefined) return pushHeldBlob(env, blob, held, first);
   const newcomer = { key: await store(env, blob), size: length };
   const token = freshToken();
-  const claimed = expectDone(await index.claim({ digest, token, repository }, newcomer));
-  await linkHeldBlob(env, repository, digest, claimed, token);
+  const claimed = await index.claim({ digest, token, repository }, newcomer);
+  if (!claimed.ok && claimed.code === "BLOB_UPLOAD_INVALID") {
+    // A forced collection came between: the same request stores it anew.
+    throw new RegistryError("OVERLOADED", claimed.what, { "Retry-After": "1" });
+  }
+  await linkHeldBlob(env, repository, digest, expectDone(claimed), token);
 }
 
 async function pushHeldBlob(
@@ -107,6 +112,9 @@ async function store(env: Env, { repository, digest, bytes, length }: WholeBlob)
   } catch (error) {
     if (checksumMismatch.test(String(error))) throw wrongDigest(digest);
     if (brokenBody.test(String(error))) throw brokenOff();
+    if (isStorageFull(error)) {
+      throw new RegistryError("STORAGE_FULL", "there is no room for the blob");
+    }
     log("warn", "blob not stored", { key, error: String(error) });
     // It may be stored all the same, now or later, under a key that nobody will ever know.
     const settled = putting.catch(() => undefined);

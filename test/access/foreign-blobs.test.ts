@@ -50,10 +50,13 @@ function mount(headers: Credentials, from: string | undefined, what = digest): P
   return ask(headers, "POST", `/v2/${target}/blobs/uploads/?mount=${what}${source}`);
 }
 
+/** Headers that are other ones each time. */
+const changing = ["location", "docker-upload-uuid", "x-request-id"];
+
 /** What an answer tells, but for what is another each time. */
 async function told(response: Response): Promise<string> {
   const headers = [...response.headers].map(([name, value]) =>
-    name === "location" || name === "docker-upload-uuid" ? [name, value.length] : [name, value],
+    changing.includes(name) ? [name, value.length] : [name, value],
   );
   return JSON.stringify([response.status, headers, await response.text()]);
 }

@@ -26,6 +26,7 @@ const manifestDigest = digestOf(manifest);
 const replacement = indexOf();
 
 const policy = JSON.stringify({
+  adminUsers: ["owner"],
   rules: [
     { repository: "walked/**", users: ["owner"], permissions: ["pull", "push", "delete"] },
     { repository: "walked/**", users: ["reader"], permissions: ["pull"] },

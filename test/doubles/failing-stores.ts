@@ -35,6 +35,7 @@ const shortLimits: typeof timeLimits = {
   r2CompleteMs: 600,
   kvReadMs: 300,
   kvWriteMs: 300,
+  kvLateMs: 2000,
   cacheMs: 300,
   restMs: 600,
 };
@@ -86,6 +87,8 @@ async function failed(name: string, how: Failure, work: () => unknown): Promise<
     case "afterwards":
       await after(givenUpMs);
       return work();
+    default:
+      throw new Error(`no such failure: ${String(how satisfies never)}`);
   }
 }
 

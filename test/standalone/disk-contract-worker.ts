@@ -2,6 +2,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { DiskBucket } from "../../standalone/disk-bucket.ts";
 import { DiskKV } from "../../standalone/disk-kv.ts";
+import { FreeSpace } from "../../standalone/free-space.ts";
 import { OpenUploads } from "../../standalone/multipart-upload.ts";
 import { ObjectCache } from "../../standalone/object-store.ts";
 import { answer } from "./contract.ts";
@@ -17,7 +18,7 @@ interface DiskEnv {
   readonly MANIFESTS: Fetcher;
 }
 
-const memory = { objects: new ObjectCache(), uploads: new OpenUploads() };
+const memory = { objects: new ObjectCache(), uploads: new OpenUploads(), space: new FreeSpace() };
 
 export default {
   fetch: (request, env) =>

@@ -2,6 +2,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { DiskBucket } from "../../standalone/disk-bucket.ts";
 import { DiskKV } from "../../standalone/disk-kv.ts";
+import { FreeSpace } from "../../standalone/free-space.ts";
 import { OpenUploads } from "../../standalone/multipart-upload.ts";
 import { ObjectCache } from "../../standalone/object-store.ts";
 
@@ -41,7 +42,7 @@ export class Repository extends DurableObject<DiskEnv> {
   }
 }
 
-const memory = { objects: new ObjectCache(), uploads: new OpenUploads() };
+const memory = { objects: new ObjectCache(), uploads: new OpenUploads(), space: new FreeSpace() };
 
 const partBytes = 5 * 1024 * 1024;
 

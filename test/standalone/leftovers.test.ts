@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { removeLeftovers } from "../../standalone/leftovers.ts";
 
 let storagePath = "";
@@ -60,6 +60,24 @@ test("removes what belongs to nothing, and only what is older than the start", a
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name).slice(storagePath.length + 1));
   expect(left.toSorted()).toEqual([...kept, ...running, ...open].toSorted());
+});
+
+test("an upload that is left alone for a week goes while the process runs", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "longshore-leftovers-"));
+  try {
+    for (const path of ["left", "going-on"].map((name) => `${folder}/${parts}/${name}.${id}`)) {
+      await mkdir(path, { recursive: true });
+      await writeFile(join(path, "upload.json"), "{}");
+    }
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 8 * dayMs });
+    const part = join(folder, `${parts}/going-on.${id}`);
+    await utimes(part, Date.now() / 1000, Date.now() / 1000);
+    await removeLeftovers(folder, startedMs);
+    expect(await readdir(join(folder, parts))).toEqual([`going-on.${id}`]);
+  } finally {
+    vi.useRealTimers();
+    await rm(folder, { recursive: true });
+  }
 });
 
 test("has nothing to do in a storage folder that is new", async () => {

@@ -48,6 +48,7 @@ beforeAll(async () => {
   await expectStatus(connection, 200, `GET /v2/${repository}/blobs/${digestOf(config)}`);
   await expectStatus(connection, 404, `GET /v2/${repository}/manifests/none`);
   await expectStatus(connection, 200, "GET /readyz");
+  await expectStatus(connection, 403, "GET /v2/", undefined, "Origin: https://evil.example");
   // Replicas are written a second behind.
   const written = /^longshore_replica_lag_seconds_count [1-9]/m;
   text = await vi.waitFor(async () => {
@@ -70,6 +71,8 @@ describe("one machine counts", () => {
     ],
     ['longshore_http_request_bytes_total{route="/v2/:name/manifests/:reference"}'],
     ['longshore_http_response_bytes_total{route="/v2/:name/blobs/:digest"}'],
+    ['longshore_http_errors_total{code="DENIED"}'],
+    ['longshore_http_requests_total{route="none",method="GET",status="403"}'],
     ['longshore_http_errors_total{code="MANIFEST_UNKNOWN"}'],
     ['longshore_object_calls_total{route="/v2/:name/manifests/:reference"}'],
     ['longshore_object_calls_total{route="objects"}'],

@@ -9,6 +9,7 @@ import { answerBlob, blobHeaders } from "../blob-answer.ts";
 import { notSent, preconditionOf } from "../conditional.ts";
 import { digestOfPath, type RegistryContext, repositoryNameOf } from "../context.ts";
 import { LinkCache } from "../link-cache.ts";
+import { readTwice } from "../repeated-read.ts";
 
 /** end-2: a blob, or a part of it; HEAD only says that it is there. */
 export async function readBlob(context: RegistryContext): Promise<Response> {
@@ -26,8 +27,9 @@ export async function readBlob(context: RegistryContext): Promise<Response> {
   const hit = cached === undefined ? undefined : await answerBlob(context, cached);
   if (hit !== undefined) return hit;
   // Not cached, or cached and gone: only the repository's answer is a 404.
-  const stub = context.env.REPOSITORY.getByName(repository);
-  const link = expectDone(await stub.blob(digest, "read"));
+  const link = expectDone(
+    await readTwice(async () => context.env.REPOSITORY.getByName(repository).blob(digest, "read")),
+  );
   const answer = link.key === cached?.key ? undefined : await answerBlob(context, link);
   if (answer === undefined) return readHealedBlob(context, repository, link);
   rememberLink(context, repository, link);

@@ -51,13 +51,15 @@ async function collectionAnswer(context: RegistryContext, waitMs: number): Promi
 }
 
 function collectionBody(state: CollectionState, repositories: readonly RepositoryReport[]) {
-  const { phase, deletedLayers, reclaimedBytes, deletedManifests, failures, force, dryRun } = state;
+  const { phase, deletedLayers, reclaimedBytes, deletedManifests, failures, error } = state;
+  const { force, dryRun } = state;
   return {
     status: phase === "done" ? "done" : "running",
     deletedLayers,
     reclaimedBytes,
     deletedManifests,
     failures,
+    ...(error === null ? {} : { error }),
     force,
     dryRun,
     ...times(state),
