@@ -45,7 +45,7 @@ export default defineConfig({
         "!test/chunks.test.ts",
         "!test/{client-rules,conformance}/blob-uploads.test.ts",
         // Nor by these.
-        "!test/{scrub,statistics}.test.ts",
+        "!test/{scrub,statistics,statistics-details}.test.ts",
       ]),
       registryTests("sparse", "workers/registry.ts", ["test/sparse/*.test.ts"], {
         REGISTRY_VALIDATE_REFERENCES: "false",

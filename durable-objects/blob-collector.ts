@@ -1,15 +1,13 @@
 import type { RepositoryName } from "../schemas/reference.ts";
-import { blobKeys } from "../schemas/storage-keys.ts";
+import { blobKeys, unclaimableMs } from "../schemas/storage-keys.ts";
 import { countCollected } from "../telemetry/telemetry.ts";
 import type { BlobStore, BlobTotals, HeldToken, Holder } from "./blob-store.ts";
 import type { Tables } from "./tables.ts";
 
 /** R2 deletes at most 1,000 keys a call. */
 const garbageKeysMax = 1000;
-/** Holders that are asked about before others. */
-const askedMax = 500;
-/** A claim is refused when its key is seven days old; a day more for clocks that differ. */
-const deletedKeysMs = 8 * 24 * 60 * 60 * 1000;
+/** Holders that are asked about at once. */
+const askedMax = 5000;
 
 /** Takes out of a BlobIndex, and out of R2, what nobody holds. */
 export class BlobCollector {
@@ -43,28 +41,39 @@ export class BlobCollector {
       deleted.bytes += bytes;
     }
     this.#tables.write(() =>
-      this.#blobs.forgetDeleted(blobKeys.before(Date.now() - deletedKeysMs)),
+      this.#blobs.forgetDeleted(blobKeys.before(Date.now() - unclaimableMs)),
     );
     return deleted;
   }
 
   /**
-   * Asks the repositories of holders that are due at `dueMs` whether they have links for them. Those
+   * Asks the repositories of holders that are due at `dueMs`, at most 5,000, whether they have links for them. Those
    * that have not (the push was cut off between claim and link) are handed to `release`, within a
    * transaction. @throws what a repository throws, once the others have been asked
    */
   async askHolders(dueMs: number, release: (tokens: readonly HeldToken[]) => void): Promise<void> {
-    for (;;) {
-      const holders = this.#blobs.unconfirmed(dueMs, askedMax);
-      if (holders.length === 0) return;
-      const ofRepositories = Map.groupBy(holders, ({ repository }) => repository);
-      // oxlint-disable-next-line no-await-in-loop
-      const asked = await Promise.allSettled(
-        [...ofRepositories].map(([name, ours]) => this.#askRepository(name, ours, release)),
-      );
-      const failed = asked.find((result) => result.status === "rejected");
-      if (failed !== undefined) throw failed.reason;
-    }
+    const holders = this.#blobs.unconfirmed(dueMs, askedMax);
+    const ofRepositories = Map.groupBy(holders, ({ repository }) => repository);
+    const asked = await Promise.allSettled(
+      Array.from(ofRepositories, ([name, ours]) => this.#askRepository(name, ours, release)),
+    );
+    const failed = asked.find((result) => result.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
+  }
+
+  /** Holders that may have no link yet and have none, at most 5,000: what askHolders would release. */
+  async unlinkedHolders(): Promise<HeldToken[]> {
+    const holders = this.#blobs.unconfirmed(Number.MAX_SAFE_INTEGER, askedMax);
+    const unlinked = await Promise.all(
+      Array.from(
+        Map.groupBy(holders, ({ repository }) => repository),
+        async ([name, ours]) => {
+          const held = new Set(await this.#env.REPOSITORY.getByName(name).held(ours));
+          return ours.filter(({ token }) => !held.has(token));
+        },
+      ),
+    );
+    return unlinked.flat();
   }
 
   async #askRepository(

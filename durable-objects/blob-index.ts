@@ -2,15 +2,18 @@ import { DurableObject } from "cloudflare:workers";
 import type { Digest } from "../schemas/digest.ts";
 import { done, type Outcome, refuse } from "../schemas/outcome.ts";
 import type { RepositoryName } from "../schemas/reference.ts";
-import { type BlobKey, blobKeyTimeMs, catalogName } from "../schemas/storage-keys.ts";
+import { type BlobKey, blobKeyTimeMs, catalogName, keyAgeMsMax } from "../schemas/storage-keys.ts";
 import { boundedEnv } from "../stores/bounded-env.ts";
+import { log } from "../telemetry/log.ts";
 import { BlobCollector } from "./blob-collector.ts";
 import {
   BlobStore,
   type BlobTotals,
+  type BrokenBlob,
   type Garbage,
   type HeldToken,
   type Holder,
+  type IndexedBlob,
   type IndexTotals,
   type StoredBlob,
 } from "./blob-store.ts";
@@ -23,11 +26,12 @@ import { type Verified, verifyBlobs } from "./blob-verification.ts";
  * links live for 60 s), so that a reader who has one still finds the bytes or asks again.
  */
 const keptMs = 180_000;
-/** An object that nobody claimed by then may be deleted: it is not claimed any more. */
-const keyAgeMsMax = 7 * 24 * 60 * 60 * 1000;
 const retryMs = 30_000;
 /** The catalog learns of an index once, soon after its first blob. */
 const registerDelayMs = 1000;
+
+/** How many repositories hear of an object that is broken or whole again. */
+const toldMax = 100;
 
 const none: BlobTotals = { layers: 0, bytes: 0 };
 
@@ -51,16 +55,16 @@ export class BlobIndex extends DurableObject<Env> {
 
   /**
    * Takes a token of a blob that is held already, for a caller who may read it or will send its
-   * bytes; undefined if nobody holds it.
+   * bytes; undefined if nobody holds it, or R2 was seen not to have its bytes.
    */
   take(holder: Holder): StoredBlob | undefined {
     const stored = this.#stored(holder.digest);
-    if (stored === undefined) return undefined;
+    if (stored === undefined || stored.broken !== null) return undefined;
     this.#tables.write(() => {
       this.#hold(holder, stored);
       this.#blobs.count("hits");
     });
-    return stored;
+    return { key: stored.key, size: stored.size };
   }
 
   /**
@@ -72,59 +76,53 @@ export class BlobIndex extends DurableObject<Env> {
   async claim(holder: Holder, newcomer: StoredBlob): Promise<Outcome<StoredBlob>> {
     const { digest } = holder;
     const stored = this.#stored(digest);
-    let there = stored?.key === newcomer.key;
-    if (stored !== undefined && !there) {
-      const isThere = await this.#isInBucket(stored);
-      if (!isThere.ok) return isThere;
-      there = isThere.value;
+    let isUsable = stored?.key === newcomer.key;
+    if (stored !== undefined && !isUsable) {
+      const looked = await this.#isUsable(stored);
+      if (!looked.ok) return looked;
+      isUsable = looked.value;
       // Another claim may have come in between: what it left is then what counts.
       if (this.#stored(digest)?.key !== stored.key) return this.claim(holder, newcomer);
     }
-    return this.#tables.write<Outcome<StoredBlob>>(() => {
-      if (this.#blobs.totals().misses === 0)
+    const claimed = this.#tables.write<Outcome<StoredBlob>>(() => {
+      if (this.#blobs.totals().misses === 0) {
         this.#tasks.schedule("register", Date.now() + registerDelayMs);
-      if (stored !== undefined && there) {
-        this.#hold(holder, stored);
-        if (stored.key !== newcomer.key) {
-          this.#discard(newcomer, digest, Date.now());
-          this.#blobs.count("hits");
-        }
-        return done(stored);
       }
+      if (stored !== undefined && isUsable) return done(this.#join(holder, stored, newcomer));
       if (Date.now() - blobKeyTimeMs(newcomer.key) > keyAgeMsMax) {
         return refuse("BLOB_UPLOAD_INVALID", "its bytes were stored more than seven days ago");
       }
       if (this.#blobs.isDiscarded(newcomer.key)) {
         return refuse("BLOB_UPLOAD_INVALID", "its bytes were deleted meanwhile");
       }
-      if (stored !== undefined) this.#discard(stored, digest, Date.now());
       this.#blobs.place(digest, newcomer);
+      if (stored !== undefined) this.#discard(stored, digest, Date.now());
       this.#hold(holder, newcomer);
       this.#blobs.count("misses");
       return done(newcomer);
     });
+    const isHealed = stored !== undefined && (stored.broken !== null || !isUsable);
+    if (claimed.ok && isHealed) this.#tell(digest, stored.key, holder.repository);
+    return claimed;
   }
 
   /**
-   * Where a holder's blob is, for one who did not find it there: undefined once R2 has been
-   * looked into and has nothing either. The next push of the blob stores it anew.
+   * Where a holder's blob is, for one who did not find it there: undefined if R2 has nothing either,
+   * or other bytes. The next push of the blob then stores it anew; nothing is deleted for it, as what
+   * is away may come back.
    */
   async locate(holder: Holder): Promise<Outcome<StoredBlob | undefined>> {
     const { digest } = holder;
     const stored = this.#stored(digest);
     if (stored === undefined) return done(undefined);
-    const isThere = await this.#isInBucket(stored);
-    if (!isThere.ok) return isThere;
+    const looked = await this.#isUsable(stored);
+    if (!looked.ok) return looked;
     if (this.#stored(digest)?.key !== stored.key) return this.locate(holder);
-    return this.#tables.write(() => {
-      if (isThere.value) {
-        this.#hold(holder, stored);
-        return done(stored);
-      }
-      this.#blobs.remove(digest);
-      this.#discard(stored, digest, Date.now());
-      return done(undefined);
-    });
+    const broken = looked.value ? null : (stored.broken ?? "missing");
+    if (broken !== stored.broken) this.#setBroken(digest, stored.key, broken, holder.repository);
+    if (broken !== null) return done(undefined);
+    this.#tables.write(() => this.#hold(holder, stored));
+    return done({ key: stored.key, size: stored.size });
   }
 
   /** Drops tokens; a blob that nobody holds becomes garbage: how many, and of how many bytes. */
@@ -133,11 +131,15 @@ export class BlobIndex extends DurableObject<Env> {
     return this.#tables.write(() => this.#release(tokens, keptMs));
   }
 
-  /** What would become free if these tokens were dropped; with `garbage`, what waits already too. */
-  wouldFree(tokens: readonly HeldToken[], garbage: boolean): BlobTotals {
+  /**
+   * What a collection would delete that dropped these tokens; with `force` also what is garbage
+   * already, and blobs whose holders have no link.
+   */
+  async wouldFree(tokens: readonly HeldToken[], force: boolean): Promise<BlobTotals> {
     if (!this.#tables.exist) return none;
-    const freed = { ...(garbage ? this.#blobs.garbageTotals() : none) };
-    for (const [digest, ours] of Map.groupBy(tokens, (holder) => holder.digest)) {
+    const unlinked = force ? await this.#collector.unlinkedHolders() : [];
+    const freed = { ...(force ? this.#blobs.garbageTotals() : none) };
+    for (const [digest, ours] of Map.groupBy([...tokens, ...unlinked], (held) => held.digest)) {
       const stored = this.#blobs.find(digest);
       if (stored === undefined || this.#blobs.isDiscarded(stored.key)) continue;
       const own = ours.map(({ token }) => token);
@@ -160,7 +162,12 @@ export class BlobIndex extends DurableObject<Env> {
   async collect({ force }: { readonly force: boolean }): Promise<BlobTotals> {
     if (!this.#tables.exist) return none;
     const dueMs = force ? Number.MAX_SAFE_INTEGER : Date.now();
-    if (force) await this.#collector.askHolders(dueMs, (tokens) => this.#release(tokens, 0));
+    try {
+      if (force) await this.#collector.askHolders(dueMs, (tokens) => this.#release(tokens, 0));
+    } catch (error) {
+      // They are asked again by the alarm.
+      log("warn", "holders not asked", { index: this.ctx.id.name, error: String(error) });
+    }
     const deleted = await this.#collector.deleteGarbage(dueMs);
     this.#scheduleNext();
     return deleted;
@@ -175,16 +182,18 @@ export class BlobIndex extends DurableObject<Env> {
    * Has objects deleted that were stored for a digest and that nobody claimed: how many, and of how
    * many bytes. One that is claimed is left alone; a claim of the others that comes late is refused.
    */
-  discardUnclaimed(objects: readonly Garbage[]): BlobTotals {
+  discardUnclaimed(objects: readonly Garbage[], dryRun = false): BlobTotals {
     const unclaimed = objects.filter(
       ({ digest, key }) =>
         (digest === "" || this.#stored(digest)?.key !== key) &&
-        !(this.#tables.exist && this.#blobs.isDiscarded(key)),
+        !(this.#tables.exist && this.#blobs.isGarbage(key)),
     );
     if (unclaimed.length === 0) return none;
-    this.#tables.write(() => {
-      for (const object of unclaimed) this.#discard(object, object.digest, Date.now());
-    });
+    if (!dryRun) {
+      this.#tables.write(() => {
+        for (const object of unclaimed) this.#discard(object, object.digest, Date.now());
+      });
+    }
     return { layers: unclaimed.length, bytes: unclaimed.reduce((sum, { size }) => sum + size, 0) };
   }
 
@@ -195,7 +204,9 @@ export class BlobIndex extends DurableObject<Env> {
   /** Reads the blobs behind `last` again, until `bytesMax` are read, and tells which are damaged. */
   async verify(last: Digest | undefined, bytesMax: number): Promise<Verified> {
     if (!this.#tables.exist) return { ...none, damaged: [], last, isEnd: true };
-    return verifyBlobs(this.env.BLOBS, this.#blobs, last ?? "", bytesMax);
+    return verifyBlobs(this.env.BLOBS, this.#blobs, last ?? "", bytesMax, (digest, key, broken) =>
+      this.#setBroken(digest, key, broken),
+    );
   }
 
   override async alarm(): Promise<void> {
@@ -213,8 +224,35 @@ export class BlobIndex extends DurableObject<Env> {
     });
   }
 
-  #stored(digest: Digest): StoredBlob | undefined {
+  #stored(digest: Digest): IndexedBlob | undefined {
     return this.#tables.exist ? this.#blobs.find(digest) : undefined;
+  }
+
+  /** Within a transaction: has a newcomer hold the object that is there, and its own deleted. */
+  #join(holder: Holder, { key, size }: StoredBlob, newcomer: StoredBlob): StoredBlob {
+    this.#blobs.setBroken(holder.digest, null);
+    this.#hold(holder, { key, size });
+    if (key !== newcomer.key) {
+      this.#discard(newcomer, holder.digest, Date.now());
+      this.#blobs.count("hits");
+    }
+    return { key, size };
+  }
+
+  /** Notes what is wrong with an object, or that nothing is any more. */
+  #setBroken(digest: Digest, key: BlobKey, broken: BrokenBlob | null, by?: RepositoryName): void {
+    this.#tables.write(() => this.#blobs.setBroken(digest, broken));
+    this.#tell(digest, key, by);
+  }
+
+  /** Has the repositories that link a blob by the key look where it is, but the one that found out. */
+  #tell(digest: Digest, key: BlobKey, by?: RepositoryName): void {
+    const others = this.#blobs.repositories(digest, toldMax).filter((name) => name !== by);
+    const told = others.map((name) =>
+      this.env.REPOSITORY.getByName(name).healBlob(name, digest, key),
+    );
+    // Who is not told finds out when it is read.
+    this.ctx.waitUntil(Promise.allSettled(told));
   }
 
   #hold(holder: Holder, stored: StoredBlob): void {
@@ -248,7 +286,8 @@ export class BlobIndex extends DurableObject<Env> {
     this.#scheduleNext();
   }
 
-  async #isInBucket({ key, size }: StoredBlob): Promise<Outcome<boolean>> {
+  async #isUsable({ key, size, broken }: IndexedBlob): Promise<Outcome<boolean>> {
+    if (broken === "damaged") return done(false);
     try {
       return done((await this.env.BLOBS.head(key))?.size === size);
     } catch (error) {

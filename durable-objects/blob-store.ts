@@ -9,6 +9,16 @@ export interface StoredBlob {
   readonly size: number;
 }
 
+/**
+ * What is wrong with the object of a blob, as it was seen last: R2 has none, or one of other bytes. A
+ * push of the blob stores it anew.
+ */
+export type BrokenBlob = "missing" | "damaged";
+
+export interface IndexedBlob extends StoredBlob {
+  readonly broken: BrokenBlob | null;
+}
+
 /** What holds a blob. */
 export interface HeldToken {
   readonly digest: Digest;
@@ -58,7 +68,8 @@ export class BlobStore {
 
   static readonly tables = [
     `CREATE TABLE IF NOT EXISTS blobs (
-       digest TEXT PRIMARY KEY, key TEXT NOT NULL, size INTEGER NOT NULL) WITHOUT ROWID`,
+       digest TEXT PRIMARY KEY, key TEXT NOT NULL, size INTEGER NOT NULL,
+       broken TEXT) WITHOUT ROWID`,
     // ask_at: when its repository is asked whether the link came; NULL once it did.
     `CREATE TABLE IF NOT EXISTS holders (
        digest TEXT, token TEXT, repository TEXT NOT NULL, ask_at INTEGER,
@@ -80,6 +91,7 @@ export class BlobStore {
   static readonly upgrades: readonly Upgrade[] = [
     {
       before: [
+        "ALTER TABLE blobs ADD COLUMN broken TEXT",
         "ALTER TABLE holders ADD COLUMN ask_at INTEGER",
         "ALTER TABLE garbage ADD COLUMN size INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE garbage ADD COLUMN deleted INTEGER NOT NULL DEFAULT 0",
@@ -91,16 +103,24 @@ export class BlobStore {
     },
   ];
 
-  find(digest: Digest): StoredBlob | undefined {
+  find(digest: Digest): IndexedBlob | undefined {
     return this.#sql
-      .exec<{ key: BlobKey; size: number }>("SELECT key, size FROM blobs WHERE digest = ?", digest)
+      .exec<{ key: BlobKey; size: number; broken: BrokenBlob | null }>(
+        "SELECT key, size, broken FROM blobs WHERE digest = ?",
+        digest,
+      )
       .toArray()[0];
+  }
+
+  /** Notes that R2 does not have the bytes of a blob, or has them again. */
+  setBroken(digest: Digest, broken: BrokenBlob | null): void {
+    this.#sql.exec("UPDATE blobs SET broken = ? WHERE digest = ?", broken, digest);
   }
 
   /** Has the digest's bytes be under another key from now on. */
   place(digest: Digest, { key, size }: StoredBlob): void {
     this.remove(digest);
-    this.#sql.exec("INSERT INTO blobs VALUES (?, ?, ?)", digest, key, size);
+    this.#sql.exec("INSERT INTO blobs (digest, key, size) VALUES (?, ?, ?)", digest, key, size);
   }
 
   remove(digest: Digest): void {
@@ -178,15 +198,25 @@ export class BlobStore {
       .one().due;
   }
 
-  /** Has an object deleted at `dueMs`. One that is garbage already is due when it was. */
+  /**
+   * Has an object deleted at `dueMs`. One that is garbage already is due when it was; one that was
+   * deleted, and landed after that, is deleted again.
+   */
   discard({ key, digest, size }: Garbage, dueMs: number): void {
     this.#sql.exec(
-      "INSERT OR IGNORE INTO garbage (key, digest, size, due) VALUES (?, ?, ?, ?)",
+      `INSERT INTO garbage (key, digest, size, due) VALUES (?, ?, ?, ?)
+       ON CONFLICT (key) DO UPDATE SET due = excluded.due, deleted = 0 WHERE deleted`,
       key,
       digest,
       size,
       dueMs,
     );
+  }
+
+  /** True if the object under the key waits to be deleted. */
+  isGarbage(key: BlobKey): boolean {
+    const row = this.#sql.exec("SELECT 1 FROM garbage WHERE key = ? AND NOT deleted", key);
+    return row.toArray().length > 0;
   }
 
   /** True if the object under the key is deleted, or is about to be. */
@@ -199,7 +229,7 @@ export class BlobStore {
     return this.#sql
       .exec<{ key: BlobKey }>(
         `SELECT value AS key FROM json_each(?) WHERE value IN (SELECT key FROM blobs)
-         OR value IN (SELECT key FROM garbage)`,
+         OR value IN (SELECT key FROM garbage WHERE NOT deleted)`,
         JSON.stringify(keys),
       )
       .toArray()

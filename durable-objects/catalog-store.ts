@@ -42,7 +42,8 @@ export class CatalogStore {
     `CREATE TABLE IF NOT EXISTS repositories (
        name TEXT PRIMARY KEY, version INTEGER NOT NULL, manifests INTEGER NOT NULL,
        tags INTEGER NOT NULL, images INTEGER NOT NULL, layers INTEGER NOT NULL,
-       layer_bytes INTEGER NOT NULL, hits INTEGER NOT NULL, last_push_ms INTEGER) WITHOUT ROWID`,
+       layer_bytes INTEGER NOT NULL, hits INTEGER NOT NULL, last_push_ms INTEGER,
+       began_ms INTEGER NOT NULL) WITHOUT ROWID`,
     `CREATE INDEX IF NOT EXISTS repositories_ended ON repositories (version)
        WHERE manifests = 0 AND layers = 0`,
     "CREATE TABLE IF NOT EXISTS indexes (name TEXT PRIMARY KEY) WITHOUT ROWID",
@@ -58,8 +59,8 @@ export class CatalogStore {
     // A repository that ended and began again counts from zero: what it had found stays found.
     `CREATE TRIGGER IF NOT EXISTS repository_changed AFTER UPDATE ON repositories BEGIN
        ${adding("OLD", "-")} ${adding("NEW", "+")}
-       UPDATE totals SET hits = hits + CASE WHEN NEW.hits >= OLD.hits THEN NEW.hits - OLD.hits
-         ELSE NEW.hits END; END`,
+       UPDATE totals SET hits = hits + CASE WHEN NEW.began_ms = OLD.began_ms
+         THEN NEW.hits - OLD.hits ELSE NEW.hits END; END`,
   ];
 
   static readonly upgrades: readonly Upgrade[] = [
@@ -67,19 +68,19 @@ export class CatalogStore {
       before: ["ALTER TABLE repositories RENAME TO former_repositories"],
       after: [
         // What they have, they tell with their next change.
-        `INSERT INTO repositories SELECT name, version, present, 0, 0, 0, 0, 0, NULL
+        `INSERT INTO repositories SELECT name, version, present, 0, 0, 0, 0, 0, NULL, 0
            FROM former_repositories`,
         "DROP TABLE former_repositories",
       ],
     },
   ];
 
-  /** Keeps what a repository told, unless it is older than what is known. */
-  set(name: RepositoryName, totals: RepositoryTotals, version: number): void {
+  /** Keeps what a repository told, unless it is older than what is known; answers the known version. */
+  set(name: RepositoryName, totals: RepositoryTotals, version: number): number {
     this.#sql.exec(
-      `INSERT INTO repositories VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (name)
+      `INSERT INTO repositories VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (name)
        DO UPDATE SET version = ?2, manifests = ?3, tags = ?4, images = ?5, layers = ?6,
-         layer_bytes = ?7, hits = ?8, last_push_ms = ?9 WHERE version < ?2`,
+         layer_bytes = ?7, hits = ?8, last_push_ms = ?9, began_ms = ?10 WHERE version < ?2`,
       name,
       version,
       totals.manifests,
@@ -89,11 +90,17 @@ export class CatalogStore {
       totals.layerBytes,
       totals.hits,
       totals.lastPushMs,
+      totals.beganMs,
     );
     this.#sql.exec(
       "DELETE FROM repositories WHERE manifests = 0 AND layers = 0 AND version < ?",
       Date.now() - endedMs,
     );
+    const known = this.#sql.exec<{ version: number }>(
+      "SELECT version FROM repositories WHERE name = ?",
+      name,
+    );
+    return known.toArray()[0]?.version ?? version;
   }
 
   /** The names after `last` in byte order, at most `limit`, and whether there are more. */

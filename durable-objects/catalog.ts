@@ -1,7 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Page } from "../schemas/pagination.ts";
 import type { RepositoryName } from "../schemas/reference.ts";
-import { maintenanceName } from "../schemas/storage-keys.ts";
+import { maintenanceName, unclaimableMs } from "../schemas/storage-keys.ts";
 import { CatalogStore, type CatalogTotals, type RepositoryDetails } from "./catalog-store.ts";
 import type { RepositoryTotals } from "./repository-statistics.ts";
 import { Tables } from "./tables.ts";
@@ -15,9 +15,9 @@ export interface ActiveUpload {
 }
 
 const sealingKeyBytes = 32;
-/** Objects that nobody claimed are looked for when they are eight days old. */
-const sweepAfterMs = 8 * 24 * 60 * 60 * 1000;
 const retryMs = 30_000;
+/** No upload session is older: of one that is, the end was told before the beginning. */
+const uploadMsMax = 7 * 24 * 60 * 60 * 1000;
 /** Objects have at most six requests under way at once. */
 const askedAtOnceMax = 6;
 
@@ -58,9 +58,12 @@ export class Catalog extends DurableObject<Env> {
     this.#store = new CatalogStore(ctx.storage.sql);
   }
 
-  /** Tells what a repository has. An older version than the known one is ignored. */
-  set(name: RepositoryName, totals: RepositoryTotals, version: number): void {
-    this.#write(() => this.#store.set(name, totals, version));
+  /**
+   * Tells what a repository has. An older version than the known one is ignored; the one that is known
+   * then is answered.
+   */
+  set(name: RepositoryName, totals: RepositoryTotals, version: number): number {
+    return this.#write(() => this.#store.set(name, totals, version));
   }
 
   /** The names of repositories with manifests, after `last` in byte order, and whether there are more. */
@@ -97,7 +100,11 @@ export class Catalog extends DurableObject<Env> {
   /** Notes that an upload session is open, or that it is not any more. */
   setUpload(upload: ActiveUpload, isOpen: boolean): void {
     this.#write(() => {
-      this.#sql.exec("DELETE FROM uploads WHERE id = ?", upload.id);
+      this.#sql.exec(
+        "DELETE FROM uploads WHERE id = ? OR started_ms < ?",
+        upload.id,
+        Date.now() - uploadMsMax,
+      );
       if (!isOpen) return;
       const { id, repository, startedMs } = upload;
       this.#sql.exec("INSERT INTO uploads VALUES (?, ?, ?)", id, repository, startedMs);
@@ -150,7 +157,7 @@ export class Catalog extends DurableObject<Env> {
   /** A transaction. What is told here comes with pushes, and of these some are cut off. */
   #write<T>(work: () => T): T {
     return this.#tables.write(() => {
-      this.#tasks.schedule("sweep", Date.now() + sweepAfterMs);
+      this.#tasks.schedule("sweep", Date.now() + unclaimableMs);
       return work();
     });
   }

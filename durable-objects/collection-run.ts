@@ -1,6 +1,7 @@
 import type { RepositoryName } from "../schemas/reference.ts";
 import { blobIndexName, catalogName } from "../schemas/storage-keys.ts";
-import type { BlobTotals, HeldToken } from "./blob-store.ts";
+import { log } from "../telemetry/log.ts";
+import type { HeldToken } from "./blob-store.ts";
 import { sweepObjects } from "./object-sweep.ts";
 import type { CollectedRepository, CollectionTerms } from "./repository-collection.ts";
 
@@ -34,8 +35,8 @@ export interface RepositoryReport {
 /** Objects have at most six requests under way at once. */
 const askedAtOnceMax = 6;
 /** Of a repository, the report names at most so many blobs and manifests. */
-const reportedMax = 100;
-const reportedRepositoriesMax = 1000;
+const reportedMax = 50;
+const reportedRepositoriesMax = 500;
 
 export function beginCollection(terms: CollectionTerms, nowMs: number): CollectionState {
   return {
@@ -60,10 +61,13 @@ export function beginCollection(terms: CollectionTerms, nowMs: number): Collecti
 export class CollectionRun {
   readonly #env: Env;
   readonly #sql: SqlStorage;
+  readonly #sweptUntil: () => string;
 
-  constructor(env: Env, sql: SqlStorage) {
+  /** `sweptUntil` answers the key up to which the sweep has asked about every object. */
+  constructor(env: Env, sql: SqlStorage, sweptUntil: () => string) {
     this.#env = env;
     this.#sql = sql;
+    this.#sweptUntil = sweptUntil;
   }
 
   static readonly tables = [
@@ -100,7 +104,7 @@ export class CollectionRun {
     let next = state;
     for (const result of collected) next = added(next, result);
     if (more) return { ...next, position: names.at(-1) ?? state.position };
-    return { ...next, phase: state.dryRun ? "indexes" : "objects", position: "" };
+    return { ...next, phase: "objects", position: state.force ? "" : this.#sweptUntil() };
   }
 
   async #collectRepository(
@@ -108,7 +112,7 @@ export class CollectionRun {
     terms: CollectionTerms,
   ): Promise<Partial<CollectionState>> {
     const { force, dryRun } = terms;
-    let [deletedManifests, freed]: [number, BlobTotals] = [0, { layers: 0, bytes: 0 }];
+    const sums = { deletedManifests: 0, deletedLayers: 0, reclaimedBytes: 0, failures: 0 };
     try {
       for (let isEnd = false; !isEnd;) {
         const repository = this.#env.REPOSITORY.getByName(name);
@@ -116,23 +120,35 @@ export class CollectionRun {
         const step: CollectedRepository = await repository.collect({ force, dryRun });
         this.#report(name, step);
         if (dryRun) this.#keepTokens(step.layers);
-        deletedManifests += step.manifests.length;
-        freed = { layers: freed.layers + step.freed.layers, bytes: freed.bytes + step.freed.bytes };
+        sums.deletedManifests += step.manifests.length;
+        // By force, they are counted when they are deleted.
+        sums.deletedLayers += force ? 0 : step.freed.layers;
+        sums.reclaimedBytes += force ? 0 : step.freed.bytes;
         ({ isEnd } = step);
       }
-    } catch {
-      return { failures: 1 };
+    } catch (error) {
+      log("warn", "repository not collected", { repository: name, error: String(error) });
+      sums.failures = 1;
     }
-    // By force, they are counted when they are deleted.
-    if (force) return { deletedManifests };
-    return { deletedManifests, deletedLayers: freed.layers, reclaimedBytes: freed.bytes };
+    return sums;
   }
 
   async #sweep(state: CollectionState): Promise<CollectionState> {
-    const { next, layers, bytes } = await sweepObjects(this.#env, state.position, state.force);
-    const swept = state.force ? {} : { deletedLayers: layers, reclaimedBytes: bytes };
-    const after = added(state, swept);
-    if (next !== undefined) return { ...after, position: next };
+    const { force, dryRun } = state;
+    const page = await sweepObjects(this.#env, {
+      after: state.position,
+      sweptUntil: this.#sweptUntil(),
+      force,
+      dryRun,
+    });
+    // By force, they are counted when they are deleted.
+    const isCounted = !force || dryRun;
+    const after = added(state, {
+      deletedLayers: isCounted ? page.layers : 0,
+      reclaimedBytes: isCounted ? page.bytes : 0,
+      failures: page.failures,
+    });
+    if (!page.isEnd) return { ...after, position: page.last };
     return { ...after, phase: "indexes", position: "" };
   }
 
@@ -144,6 +160,7 @@ export class CollectionRun {
     let next = state;
     for (const result of collected) next = added(next, result);
     if (names.length < left.length) return { ...next, position: names.at(-1) ?? "" };
+    this.#sql.exec("DELETE FROM dropped_tokens");
     return { ...next, phase: "done", position: "", finishedMs: Date.now() };
   }
 
@@ -155,7 +172,8 @@ export class CollectionRun {
         ? await index.wouldFree(this.#tokens(name), force)
         : await index.collect({ force });
       return force || dryRun ? { deletedLayers: layers, reclaimedBytes: bytes } : {};
-    } catch {
+    } catch (error) {
+      log("warn", "index not collected", { index: name, error: String(error) });
       return { failures: 1 };
     }
   }
@@ -173,11 +191,11 @@ export class CollectionRun {
       former === undefined ? undefined : (JSON.parse(former.report) as RepositoryReport);
     const report: RepositoryReport = {
       name,
-      layers: [
-        ...(known?.layers ?? []),
-        ...layers.map(({ digest, size, reason }) => ({ digest, size, reason })),
-      ].slice(0, reportedMax),
-      manifests: [...(known?.manifests ?? []), ...manifests].slice(0, reportedMax),
+      layers: merged(
+        known?.layers ?? [],
+        layers.map(({ digest, size, reason }) => ({ digest, size, reason })),
+      ),
+      manifests: merged(known?.manifests ?? [], manifests),
     };
     this.#sql.exec(
       "INSERT OR REPLACE INTO repository_reports VALUES (?, ?)",
@@ -216,4 +234,13 @@ function added(state: CollectionState, result: Partial<CollectionState>): Collec
     deletedManifests: state.deletedManifests + (result.deletedManifests ?? 0),
     failures: state.failures + (result.failures ?? 0),
   };
+}
+
+/** Each digest once, as a step that was cut off is repeated. */
+function merged<T extends { readonly digest: string }>(
+  known: readonly T[],
+  more: readonly T[],
+): T[] {
+  const ofDigests = new Map([...known, ...more].map((item) => [item.digest, item]));
+  return [...ofDigests.values()].slice(0, reportedMax);
 }

@@ -15,6 +15,11 @@ export interface Link {
   readonly size: number;
 }
 
+/** A link as it is found; one that is lost names an object that R2 did not have when it was asked. */
+export interface FoundLink extends ClaimedBlob {
+  readonly isLost: boolean;
+}
+
 /** A blob that was claimed, to be made readable in a repository. */
 export interface ClaimedBlob extends Link {
   readonly token: HolderToken;
@@ -52,20 +57,22 @@ export class LinkStore {
   static readonly tables = [
     `CREATE TABLE IF NOT EXISTS links (
        digest TEXT PRIMARY KEY, key TEXT NOT NULL, size INTEGER NOT NULL, token TEXT NOT NULL,
-       leased_until INTEGER NOT NULL, unreferenced_since INTEGER) WITHOUT ROWID`,
+       leased_until INTEGER NOT NULL, unreferenced_since INTEGER,
+       lost INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID`,
     `CREATE INDEX IF NOT EXISTS links_unreferenced ON links (unreferenced_since)
        WHERE unreferenced_since IS NOT NULL`,
     // Tokens that BlobIndex was told to have no link, and is about to drop.
     "CREATE TABLE IF NOT EXISTS refused_tokens (token TEXT PRIMARY KEY) WITHOUT ROWID",
   ];
 
-  find(digest: Digest): ClaimedBlob | undefined {
-    return this.#sql
-      .exec<{ digest: Digest; key: BlobKey; size: number; token: HolderToken }>(
-        "SELECT digest, key, size, token FROM links WHERE digest = ?",
+  find(digest: Digest): FoundLink | undefined {
+    const row = this.#sql
+      .exec<{ digest: Digest; key: BlobKey; size: number; token: HolderToken; lost: number }>(
+        "SELECT digest, key, size, token, lost FROM links WHERE digest = ?",
         digest,
       )
       .toArray()[0];
+    return row && { ...row, isLost: row.lost === 1 };
   }
 
   /**
@@ -83,11 +90,13 @@ export class LinkStore {
     if (former?.token === blob.token) return done(undefined);
     if (former?.key === blob.key) {
       this.#lease(blob.digest, nowMs);
+      this.relocate(blob.digest, blob.key);
       return done(blob.token);
     }
     this.unlink(blob.digest);
     this.#sql.exec(
-      "INSERT INTO links VALUES (?, ?, ?, ?, ?, ?)",
+      `INSERT INTO links (digest, key, size, token, leased_until, unreferenced_since)
+       VALUES (?, ?, ?, ?, ?, ?)`,
       blob.digest,
       blob.key,
       blob.size,
@@ -98,30 +107,33 @@ export class LinkStore {
     return done(former?.token);
   }
 
-  /**
-   * Which of these tokens keep a blob here. For the others that is a promise: a link by one of them
-   * that comes late is refused, so that they may be dropped.
-   */
-  held(tokens: readonly HeldToken[], nowMs: number): HolderToken[] {
-    const held: HolderToken[] = [];
-    for (const { digest, token } of tokens) {
-      if (this.find(digest)?.token === token) held.push(token);
-      else if (isYoung(token, nowMs)) this.#refuse(token);
-    }
-    return held;
+  /** Which of these tokens keep a blob here. */
+  held(tokens: readonly HeldToken[]): HolderToken[] {
+    return tokens
+      .filter(({ digest, token }) => this.find(digest)?.token === token)
+      .map(({ token }) => token);
+  }
+
+  /** Promises that no blob is linked by these tokens: a link that comes late is refused. */
+  refuse(tokens: readonly HolderToken[], nowMs: number): void {
+    for (const token of tokens) if (isYoung(token, nowMs)) this.#refuse(token);
+    this.#forgetRefused(nowMs);
   }
 
   /** True as long as there are promises to keep. */
   refuses(nowMs: number): boolean {
-    // Tokens begin with their time, in as many digits: they sort by age.
-    const tooOld = newHolderToken(nowMs - 2 * tokenAgeMsMax, "");
-    this.#sql.exec("DELETE FROM refused_tokens WHERE token < ?", tooOld);
+    this.#forgetRefused(nowMs);
     return this.#sql.exec("SELECT 1 FROM refused_tokens LIMIT 1").toArray().length > 0;
   }
 
-  /** Has a link name another object, which holds the same bytes. */
+  /** Has a link name the object that has its bytes. */
   relocate(digest: Digest, key: BlobKey): void {
-    this.#sql.exec("UPDATE links SET key = ? WHERE digest = ?", key, digest);
+    this.#sql.exec("UPDATE links SET key = ?, lost = 0 WHERE digest = ?", key, digest);
+  }
+
+  /** Notes that nothing has the bytes of a link: a push sends them again, and only a read looks again. */
+  markLost(digest: Digest): void {
+    this.#sql.exec("UPDATE links SET lost = 1 WHERE digest = ?", digest);
   }
 
   /** Links that nothing references nor leases, at most `limit`; with `force` no matter for how long. */
@@ -195,6 +207,12 @@ export class LinkStore {
     return (
       this.#sql.exec("SELECT 1 FROM refused_tokens WHERE token = ?", token).toArray().length > 0
     );
+  }
+
+  #forgetRefused(nowMs: number): void {
+    // Tokens begin with their time, in as many digits: they sort by age.
+    const tooOld = newHolderToken(nowMs - 2 * tokenAgeMsMax, "");
+    this.#sql.exec("DELETE FROM refused_tokens WHERE token < ?", tooOld);
   }
 
   #refuse(token: HolderToken): void {

@@ -14,7 +14,7 @@ import { beginScrub, type ScrubState, scrubStep } from "./scrub-run.ts";
 import { Tables } from "./tables.ts";
 import { Tasks } from "./tasks.ts";
 
-/** A collection, and in which repositories it took what: at most 1,000 of them, 100 things of each. */
+/** A collection, and what it took in which repositories: at most 500 of them, 50 blobs of each. */
 export interface CollectionReport {
   readonly state: CollectionState;
   readonly repositories: readonly RepositoryReport[];
@@ -47,7 +47,7 @@ export class Maintenance extends DurableObject<Env> {
     this.#tables = new Tables(ctx.storage, [RunState.table, ...CollectionRun.tables, Tasks.table]);
     this.#tasks = new Tasks(ctx.storage, this.#tables);
     const { sql } = ctx.storage;
-    this.#collection = new CollectionRun(this.env, sql);
+    this.#collection = new CollectionRun(this.env, sql, () => this.#sweepRow.get() ?? "");
     this.#collectionRow = new RunState(sql, "collection");
     this.#scrubRow = new RunState(sql, "scrub");
     this.#sweepRow = new RunState(sql, "sweep");
@@ -57,6 +57,7 @@ export class Maintenance extends DurableObject<Env> {
   beginCollection(terms: CollectionTerms): Outcome<undefined> {
     const running = this.#collectionState();
     if (running !== undefined && running.phase !== "done") {
+      this.#wake("collection");
       return refuse("COLLECTION_RUNNING", `it began ${isoTime(running.startedMs)}`, {
         "Retry-After": "5",
       });
@@ -85,6 +86,7 @@ export class Maintenance extends DurableObject<Env> {
   beginScrub(rate: number): Outcome<undefined> {
     const former = this.#scrubState();
     if (former?.stage === "running") {
+      this.#wake("scrub");
       return refuse("SCRUB_RUNNING", `it began ${isoTime(former.startedMs)}`, {
         "Retry-After": "60",
       });
@@ -168,18 +170,27 @@ export class Maintenance extends DurableObject<Env> {
   async #sweep(): Promise<void> {
     const endMs = Date.now() + workMsMax;
     await sweepProbes(this.env);
-    let position = this.#sweepRow.get() ?? "";
     for (;;) {
+      const after = this.#sweepRow.get() ?? "";
       // oxlint-disable-next-line no-await-in-loop
-      const { next, hasYoung } = await sweepObjects(this.env, position, false);
-      this.#sweepRow.put(next ?? "");
-      if (next === undefined) {
-        if (hasYoung) this.#tasks.schedule("sweep", Date.now() + sweepAgainMs);
-        return;
-      }
-      position = next;
+      const { last, isEnd, hasYoung, failures } = await sweepObjects(this.env, {
+        after,
+        sweptUntil: after,
+        force: false,
+        dryRun: false,
+      });
+      if (failures > 0) throw new Error("an index did not answer");
+      // The next sweep begins there: each day is looked through once.
+      this.#sweepRow.put(last);
+      if (isEnd && hasYoung) this.#tasks.schedule("sweep", Date.now() + sweepAgainMs);
+      if (isEnd) return;
       if (Date.now() > endMs) return this.#tasks.schedule("sweep", Date.now());
     }
+  }
+
+  /** Sets an alarm again that the platform gave up after failures, as long as somebody asks. */
+  #wake(kind: "collection" | "scrub"): void {
+    this.#tables.write(() => this.#tasks.schedule(kind, Date.now() + retryMs));
   }
 
   #collectionState(): CollectionState | undefined {

@@ -1,68 +1,83 @@
-import {
-  type Digest,
-  digestAlgorithms,
-  parseDigest,
-  parseDigestAlgorithm,
-} from "../schemas/digest.ts";
+import { type Digest, parseDigest } from "../schemas/digest.ts";
 import {
   type BlobKey,
   blobIndexName,
   blobIndexNames,
   blobKeys,
+  catalogName,
   healthPrefix,
+  unclaimableMs,
 } from "../schemas/storage-keys.ts";
+import { log } from "../telemetry/log.ts";
 import type { BlobTotals, StoredBlob } from "./blob-store.ts";
 
-/** A claim is refused when its key is seven days old; a day more for clocks that differ. */
-const unclaimedMs = 8 * 24 * 60 * 60 * 1000;
 const probeMsMax = 60 * 60 * 1000;
 /** R2 lists at most 1,000 objects a call, fewer with metadata. */
 const listedMax = 1000;
 /** Objects have at most six requests under way at once. */
 const askedAtOnceMax = 6;
 
+/** Where a page of a sweep begins, and what it takes. */
+export interface Sweep {
+  /** The key behind which the page begins. */
+  readonly after: string;
+  /** The key up to which indexes were asked about objects that do not say their digest. */
+  readonly sweptUntil: string;
+  /** Takes also young objects that say their digest: a claim of them that comes late is refused. */
+  readonly force: boolean;
+  /** Has nothing deleted. */
+  readonly dryRun: boolean;
+}
+
 /** What one page of a sweep had deleted. */
 export interface SweptPage extends BlobTotals {
-  /** The key behind which the next page begins; undefined at the end. */
-  readonly next: string | undefined;
+  /** Indexes that did not answer: what they have to say waits for the next sweep. */
+  readonly failures: number;
+  /** The last key that was looked at, behind which the next page begins. */
+  readonly last: string;
+  readonly isEnd: boolean;
   /** True if the end are objects that are too young to be looked at. */
   readonly hasYoung: boolean;
 }
 
-/** An object of R2, and what its metadata say of it. */
+/** An object of R2, and the digest that its metadata say. */
 interface ListedObject extends StoredBlob {
   readonly digest: Digest | undefined;
-  readonly algorithms: readonly string[];
 }
 
 /**
- * Looks through a page of R2's objects behind the key `after` for those that nobody claimed, as a push
- * leaves them that was cut off, and has them deleted. With `force` also the young ones that say their
- * digest: a claim of them that comes late is refused. Those that do not are upload sessions', which
- * care for them as long as they may be claimed.
+ * Looks through a page of R2's objects for those that nobody claimed, as a push leaves them that was
+ * cut off, and has them deleted. Objects that do not say their digest are upload sessions', which care
+ * for them as long as they may be claimed.
  */
-export async function sweepObjects(env: Env, after: string, force: boolean): Promise<SweptPage> {
-  const beforeKey = blobKeys.before(Date.now() - unclaimedMs);
+export async function sweepObjects(env: Env, sweep: Sweep): Promise<SweptPage> {
+  const beforeKey = blobKeys.before(Date.now() - unclaimableMs);
   const page = await env.BLOBS.list({
     prefix: blobKeys.prefix,
-    startAfter: after,
+    startAfter: sweep.after,
     limit: listedMax,
     include: ["customMetadata"],
   });
   const objects = page.objects.map(listedObject);
   const old = objects.filter(({ key }) => key < beforeKey);
-  const due = force ? objects : old;
-  const unknown = await unknownObjects(
+  const due = sweep.force ? objects : old;
+  const { unknown, failures } = await unknownObjects(
     env,
-    old.filter(({ digest }) => digest === undefined),
+    old.filter(({ digest, key }) => digest === undefined && key > sweep.sweptUntil),
   );
-  const discarded = await discardUnclaimed(env, [
-    ...due.filter(({ digest }) => digest !== undefined),
-    ...unknown,
-  ]);
+  const discarded = await discardUnclaimed(
+    env,
+    [...due.filter(({ digest }) => digest !== undefined), ...unknown],
+    sweep.dryRun,
+  );
   const hasYoung = due.length < objects.length;
-  const next = hasYoung || !page.truncated ? undefined : objects.at(-1)?.key;
-  return { ...discarded, next, hasYoung };
+  return {
+    ...discarded,
+    failures: failures + discarded.failures,
+    last: due.at(-1)?.key ?? sweep.after,
+    isEnd: hasYoung || !page.truncated,
+    hasYoung,
+  };
 }
 
 /** Deletes what checks of R2's health left behind that were cut off; they take seconds. */
@@ -73,52 +88,65 @@ export async function sweepProbes(env: Env): Promise<void> {
 }
 
 function listedObject({ key, size, customMetadata = {} }: R2Object): ListedObject {
-  const algorithm = parseDigestAlgorithm(customMetadata["algorithm"] ?? "");
-  return {
-    key: key as BlobKey,
-    size,
-    digest: parseDigest(customMetadata["digest"] ?? ""),
-    algorithms: algorithm === undefined ? digestAlgorithms : [algorithm],
-  };
+  return { key: key as BlobKey, size, digest: parseDigest(customMetadata["digest"] ?? "") };
 }
 
-/** Those of the objects that no index knows: all that may have them are asked. */
+/**
+ * Those of the objects that no index knows. All are asked: what an upload was announced as says
+ * nothing of the digest that it was closed with. One that does not answer may know them all.
+ */
 async function unknownObjects(
   env: Env,
   objects: readonly ListedObject[],
-): Promise<readonly ListedObject[]> {
+): Promise<{ unknown: readonly ListedObject[]; failures: number }> {
   let unknown = objects;
   for (const name of blobIndexNames()) {
-    const asked = unknown.filter(({ algorithms }) =>
-      algorithms.some((algorithm) => name.startsWith(`${algorithm}:`)),
-    );
-    if (asked.length === 0) continue;
-    // One after the other: an answer makes the next question shorter.
-    // oxlint-disable-next-line no-await-in-loop
-    const known = new Set(await env.BLOB_INDEX.getByName(name).known(asked.map(({ key }) => key)));
-    unknown = unknown.filter(({ key }) => !known.has(key));
+    if (unknown.length === 0) break;
+    const keys = unknown.map(({ key }) => key);
+    try {
+      // One after the other: an answer makes the next question shorter.
+      // oxlint-disable-next-line no-await-in-loop
+      const known = new Set(await env.BLOB_INDEX.getByName(name).known(keys));
+      unknown = unknown.filter(({ key }) => !known.has(key));
+    } catch (error) {
+      log("warn", "index not asked", { index: name, error: String(error) });
+      return { unknown: [], failures: 1 };
+    }
   }
-  return unknown;
+  return { unknown, failures: 0 };
 }
 
-async function discardUnclaimed(env: Env, objects: readonly ListedObject[]): Promise<BlobTotals> {
-  const discarded = { layers: 0, bytes: 0 };
+async function discardUnclaimed(
+  env: Env,
+  objects: readonly ListedObject[],
+  dryRun: boolean,
+): Promise<BlobTotals & { failures: number }> {
+  const discarded = { layers: 0, bytes: 0, failures: 0 };
   const ofIndexes = [...Map.groupBy(objects, indexOf)];
   for (let at = 0; at < ofIndexes.length; at += askedAtOnceMax) {
     // oxlint-disable-next-line no-await-in-loop
-    const answers = await Promise.all(
-      ofIndexes.slice(at, at + askedAtOnceMax).map(([name, ours]) => {
+    const answers = await Promise.allSettled(
+      ofIndexes.slice(at, at + askedAtOnceMax).map(async ([name, ours]) => {
         const unclaimed = ours.map(({ key, size, digest = "" as const }) => ({
           key,
           size,
           digest,
         }));
-        return env.BLOB_INDEX.getByName(name).discardUnclaimed(unclaimed);
+        const index = env.BLOB_INDEX.getByName(name);
+        const totals = await index.discardUnclaimed(unclaimed, dryRun);
+        // So that a collection finds it, though no blob came to it yet.
+        if (totals.layers > 0 && !dryRun) await env.CATALOG.getByName(catalogName).addIndex(name);
+        return totals;
       }),
     );
-    for (const { layers, bytes } of answers) {
-      discarded.layers += layers;
-      discarded.bytes += bytes;
+    for (const answer of answers) {
+      if (answer.status === "rejected") {
+        discarded.failures += 1;
+        log("warn", "index not asked", { error: String(answer.reason) });
+        continue;
+      }
+      discarded.layers += answer.value.layers;
+      discarded.bytes += answer.value.bytes;
     }
   }
   return discarded;

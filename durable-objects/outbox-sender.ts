@@ -66,7 +66,10 @@ export class OutboxSender {
   async #sendTotals(): Promise<void> {
     const { name, catalogVersion } = this.#records.identity();
     const totals = this.#records.statistics.totals();
-    await this.#env.CATALOG.getByName(catalogName).set(name, totals, catalogVersion);
+    const catalog = this.#env.CATALOG.getByName(catalogName);
+    const known = await catalog.set(name, totals, catalogVersion);
+    // A repository of this name that ended on a clock that was ahead.
+    if (known > catalogVersion) this.#records.announceAfter(known);
   }
 
   async #sendManifest(digest: Digest): Promise<void> {

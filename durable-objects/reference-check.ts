@@ -24,7 +24,7 @@ export function refuseReferences(
   const rows = sql.exec<{ at: number; blobBytes: number | null; manifestBytes: number | null }>(
     `SELECT json_each.key AS at, links.size AS "blobBytes", manifests.size AS "manifestBytes"
      FROM json_each(?1)
-     LEFT JOIN links ON links.digest = value ->> 0
+     LEFT JOIN links ON links.digest = value ->> 0 AND NOT links.lost
      LEFT JOIN manifests ON manifests.digest = value ->> 0 AND json_each.key >= ?2
      WHERE coalesce(links.size, manifests.size, -1) <> value ->> 1`,
     JSON.stringify(descriptors.map(({ digest, size }) => [digest, size])),

@@ -45,6 +45,8 @@ class DryRun extends Error {}
 
 /** What is taken out at once at most. */
 const takenMax = 500;
+/** What a dry run tells of fits into one answer. */
+const dryRunStepsMax = 40;
 
 /** Takes out of a repository what its rules let go. */
 export class RepositoryCollection {
@@ -60,7 +62,7 @@ export class RepositoryCollection {
 
   /**
    * One transaction that takes at most 500 manifests and 500 blobs, and schedules the next. A dry run
-   * does all that the next ones would do too, and undoes it.
+   * does all that the next ones would do too, up to 20,000 blobs, and undoes it.
    */
   collect({ force, dryRun }: CollectionTerms): CollectedRepository {
     let collected = nothingCollected;
@@ -68,23 +70,26 @@ export class RepositoryCollection {
       this.#records.transaction(() => {
         collected = this.#takeOut(force);
         if (dryRun) {
-          while (!collected.isEnd) collected = joined(collected, this.#takeOut(force));
+          for (let steps = 1; !collected.isEnd && steps < dryRunStepsMax; steps += 1) {
+            collected = joined(collected, this.#takeOut(force));
+          }
           throw new DryRun();
         }
         const nextMs = this.#nextMs(Date.now());
         if (nextMs !== undefined) this.#records.tasks.schedule("collect", nextMs);
       });
     } catch (error) {
-      if (error instanceof DryRun) return collected;
+      if (error instanceof DryRun) return { ...collected, isEnd: true };
       throw error;
     }
     countCollected({ layers: 0, bytes: 0, manifests: collected.manifests.length });
     return collected;
   }
 
-  /** Collects all that may be by now. */
-  collectAll(): void {
-    for (let isEnd = false; !isEnd;) ({ isEnd } = this.collect({ force: false, dryRun: false }));
+  /** Collects what may be by now; one step in each alarm. */
+  collectDue(): void {
+    const { isEnd } = this.collect({ force: false, dryRun: false });
+    if (!isEnd) this.#records.tasks.schedule("collect", Date.now());
   }
 
   #takeOut(force: boolean): CollectedRepository {

@@ -22,6 +22,7 @@ const upgrades: readonly Upgrade[] = [
       "ALTER TABLE manifests ADD COLUMN orphaned_ms INTEGER",
       "ALTER TABLE manifests ADD COLUMN replicated_ms INTEGER",
       "ALTER TABLE outbox ADD COLUMN since_ms INTEGER NOT NULL DEFAULT 0",
+      "ALTER TABLE links ADD COLUMN lost INTEGER NOT NULL DEFAULT 0",
     ],
     after: [
       "UPDATE manifests SET released_ms = 1000 * unixepoch()",
@@ -117,6 +118,14 @@ export class RepositoryRecords {
   announce(): void {
     this.#sql.exec("UPDATE identity SET catalog_version = max(catalog_version + 1, ?)", Date.now());
     this.tell("catalog", catalogName);
+  }
+
+  /** Has the catalog told anew, by a version that is newer than one that it knows. */
+  announceAfter(version: number): void {
+    this.transaction(() => {
+      this.#sql.exec("UPDATE identity SET catalog_version = max(catalog_version, ?)", version);
+      this.announce();
+    });
   }
 
   /** Has BlobIndex told that a token holds nothing any more. */

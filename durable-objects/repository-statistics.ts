@@ -13,6 +13,8 @@ export interface RepositoryTotals {
   readonly hits: number;
   /** When a manifest was pushed last, in milliseconds of the Unix epoch; null if none was. */
   readonly lastPushMs: number | null;
+  /** When the repository began to count: one that ends and begins again counts from zero. */
+  readonly beganMs: number;
 }
 
 function isImage(row: "NEW" | "OLD" | "stored"): string {
@@ -35,8 +37,8 @@ export class RepositoryStatistics {
     `CREATE TABLE IF NOT EXISTS statistics (
        tags INTEGER NOT NULL, images INTEGER NOT NULL, manifests INTEGER NOT NULL,
        layers INTEGER NOT NULL, layer_bytes INTEGER NOT NULL, hits INTEGER NOT NULL,
-       last_push_ms INTEGER)`,
-    "INSERT INTO statistics SELECT 0, 0, 0, 0, 0, 0, NULL WHERE NOT EXISTS (SELECT 1 FROM statistics)",
+       last_push_ms INTEGER, began_ms INTEGER NOT NULL)`,
+    "INSERT INTO statistics SELECT 0, 0, 0, 0, 0, 0, NULL, CAST(1000 * unixepoch('subsec') AS INTEGER) WHERE NOT EXISTS (SELECT 1 FROM statistics)",
     "CREATE TRIGGER IF NOT EXISTS tag_came AFTER INSERT ON tags BEGIN UPDATE statistics SET tags = tags + 1; END",
     "CREATE TRIGGER IF NOT EXISTS tag_went AFTER DELETE ON tags BEGIN UPDATE statistics SET tags = tags - 1; END",
     `CREATE TRIGGER IF NOT EXISTS manifest_came AFTER INSERT ON manifests BEGIN
@@ -84,9 +86,10 @@ export class RepositoryStatistics {
         layerBytes: number;
         hits: number;
         lastPushMs: number | null;
+        beganMs: number;
       }>(
         `SELECT tags, images, manifests, layers, layer_bytes AS "layerBytes", hits,
-           last_push_ms AS "lastPushMs" FROM statistics`,
+           last_push_ms AS "lastPushMs", began_ms AS "beganMs" FROM statistics`,
       )
       .one();
   }

@@ -5,6 +5,7 @@ import { done, type Outcome, refuse } from "../schemas/outcome.ts";
 import type { Page } from "../schemas/pagination.ts";
 import type { Precondition } from "../schemas/precondition.ts";
 import type { Reference, RepositoryName, Tag } from "../schemas/reference.ts";
+import { log } from "../telemetry/log.ts";
 import { type BlobKey, blobIndexName, type HolderToken } from "../schemas/storage-keys.ts";
 import { boundedEnv } from "../stores/bounded-env.ts";
 import type { HeldToken } from "./blob-store.ts";
@@ -28,9 +29,16 @@ export interface FoundManifest extends StoredManifest {
 }
 
 /** Why a blob is asked for. `push`: whether to upload it; `mount`: to link it elsewhere. */
-export type BlobUse = "read" | "push" | "mount";
+export type BlobUse = "read" | "check" | "push" | "mount";
+
+/** A link to read by; one that is lost is to be healed first. */
+export interface ReadableLink extends Link {
+  readonly isLost: boolean;
+}
 
 const retryMs = 5000;
+/** More than what a step of a collection drops needs; what is left is sent by the alarm. */
+const flushesMax = 4;
 /** How old a replica is that is written again where KV has it no more. */
 const replicaRestoredMs = 60 * 60 * 1000;
 /** SQLite of a Durable Object holds 10 GB. */
@@ -69,37 +77,40 @@ export class Repository extends DurableObject<Env> {
     });
   }
 
-  /** Where a blob is. Who pushes or mounts it keeps it for another grace. */
-  blob(digest: Digest, use: BlobUse): Outcome<Link> {
+  /** Where a blob is. Who pushes or mounts it keeps it for another grace; to all but readers, one that is lost is not there. */
+  blob(digest: Digest, use: BlobUse): Outcome<ReadableLink> {
     const link = this.#records.exist ? this.#records.links.find(digest) : undefined;
-    if (link === undefined) return refuse("BLOB_UNKNOWN", digest);
-    if (use !== "read") this.#records.links.renew(digest, Date.now());
+    if (link === undefined || (link.isLost && use !== "read"))
+      return refuse("BLOB_UNKNOWN", digest);
+    if (use === "push" || use === "mount") this.#records.links.renew(digest, Date.now());
     if (use === "push") this.#records.statistics.countHit();
-    return done({ digest, key: link.key, size: link.size });
+    return done({ digest, key: link.key, size: link.size, isLost: link.isLost });
   }
 
   /**
    * Where a blob is, for a reader who found nothing in R2 under the key of its link. If it is nowhere,
-   * the link goes: HEAD answers 404 then, and the next push of the blob stores it again.
+   * HEAD answers 404 from now on, so that the next push stores it again; who reads it looks again, so
+   * that nothing is lost by a store that was away for a moment.
    */
   async healBlob(name: RepositoryName, digest: Digest, key: BlobKey): Promise<Outcome<Link>> {
     const link = this.#records.exist ? this.#records.links.find(digest) : undefined;
     if (link === undefined) return refuse("BLOB_UNKNOWN", digest);
-    if (link.key !== key) return done({ digest, key: link.key, size: link.size });
+    const { size, token } = link;
+    if (link.key !== key) return done({ digest, key: link.key, size });
     const index = this.env.BLOB_INDEX.getByName(blobIndexName(digest));
-    const located = await index.locate({ digest, token: link.token, repository: name });
+    const located = await index.locate({ digest, token, repository: name });
     if (!located.ok) return located;
     return this.#records.change<Outcome<Link>>(name, () => {
       const current = this.#records.links.find(digest);
       if (current === undefined) return refuse("BLOB_UNKNOWN", digest);
-      const { size } = current;
-      if (current.token !== link.token) return done({ digest, key: current.key, size });
+      if (current.token !== token) return done({ digest, key: current.key, size });
       if (located.value !== undefined) {
         this.#records.links.relocate(digest, located.value.key);
         return done({ digest, key: located.value.key, size });
       }
-      this.#records.unlink(digest);
-      return refuse("BLOB_UNKNOWN", `${digest} is lost: R2 has no bytes of it`);
+      if (!current.isLost) log("error", "blob lost", { repository: name, digest, key });
+      this.#records.links.markLost(digest);
+      return refuse("BLOB_UNKNOWN", `the bytes of ${digest} are lost: push the blob again`);
     });
   }
 
@@ -209,10 +220,20 @@ export class Repository extends DurableObject<Env> {
     return this.#records.manifests.referrers(subject, artifactType, last);
   }
 
+  /** Which of these tokens keep a blob here now. */
+  held(tokens: readonly HeldToken[]): HolderToken[] {
+    return this.#records.exist ? this.#records.links.held(tokens) : [];
+  }
+
   /** Which of these tokens keep a blob here. A link by one of the others is refused from now on. */
   holds(name: RepositoryName, tokens: readonly HeldToken[]): HolderToken[] {
     if (!this.#records.exist && !tokens.some(({ token }) => isYoung(token, Date.now()))) return [];
-    return this.#records.change(name, () => this.#records.links.held(tokens, Date.now()));
+    return this.#records.change(name, () => {
+      const held = this.#records.links.held(tokens);
+      const others = tokens.map(({ token }) => token).filter((token) => !held.includes(token));
+      this.#records.links.refuse(others, Date.now());
+      return held;
+    });
   }
 
   /**
@@ -224,14 +245,17 @@ export class Repository extends DurableObject<Env> {
     const collected = this.#collection.collect(terms);
     if (terms.dryRun) return collected;
     const sender = new OutboxSender(this.env, this.#records);
-    await this.#records.outbox.flush((dirty) => sender.send(dirty), "drop");
+    for (let flushes = 0, isLeft = true; isLeft && flushes < flushesMax; flushes += 1) {
+      // oxlint-disable-next-line no-await-in-loop
+      isLeft = await this.#records.outbox.flush((dirty) => sender.send(dirty), "drop");
+    }
     return { ...collected, freed: sender.freed };
   }
 
   override async alarm(): Promise<void> {
     await this.#records.tasks.run(Date.now(), retryMs, async (kind) => {
       if (kind === "collect") {
-        this.#collection.collectAll();
+        this.#collection.collectDue();
         return;
       }
       const sender = new OutboxSender(this.env, this.#records);

@@ -13,7 +13,7 @@ export interface ScrubState {
   readonly checkedLayers: number;
   readonly checkedBytes: number;
   readonly damagedLayers: number;
-  /** At most 1,000 of them. */
+  /** At most 200 of them. */
   readonly damaged: readonly DamagedBlob[];
   readonly startedMs: number;
   readonly finishedMs: number | null;
@@ -21,7 +21,7 @@ export interface ScrubState {
 
 /** The bytes of one step, but at least one blob: what is read before the rate is looked at. */
 const stepSeconds = 1;
-const reportedMax = 1000;
+const reportedMax = 200;
 
 export function beginScrub(rate: number, nowMs: number): ScrubState {
   return {

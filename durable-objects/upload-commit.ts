@@ -1,5 +1,5 @@
 import { algorithmOf, type Digest } from "../schemas/digest.ts";
-import { type Outcome, refuse } from "../schemas/outcome.ts";
+import { type Outcome, type Refusal, refuse } from "../schemas/outcome.ts";
 import { blobIndexName, newBlobKey, newHolderToken } from "../schemas/storage-keys.ts";
 import { digestOfBody } from "../streams/body-digest.ts";
 import { digestOfBytes } from "../streams/hash.ts";
@@ -64,7 +64,10 @@ export class UploadCommit {
     // Before it is claimed: from then on its bytes may be others' too.
     assembled = { ...assembled, digest };
     this.#store.keep(assembled);
-    return this.#link(assembled, stored, digest);
+    const linked = await this.#link(assembled, stored, digest);
+    // There is nothing to go on with: the client is to start anew.
+    if (isCollected(linked)) this.#store.end({ ...assembled, stage: "cancelled" });
+    return linked;
   }
 
   /** A blob smaller than a part: one put, under a key that is new each time it is tried. */
@@ -78,6 +81,10 @@ export class UploadCommit {
     });
     const stored = { key, size: tail.length };
     const linked = await this.#link({ ...state, offset: tail.length }, stored, digest);
+    if (isCollected(linked)) {
+      // The same request puts it anew.
+      return refuse("OVERLOADED", linked.what, { "Retry-After": "1" });
+    }
     if (linked.ok && state.multipartId !== undefined) {
       // Begun by a request that broke off. Should this fail, R2 ends it after seven days.
       const multipart = this.#env.BLOBS.resumeMultipartUpload(state.key, state.multipartId);
@@ -126,4 +133,9 @@ export class UploadCommit {
     else await index.drop([{ digest, token }]);
     return linked;
   }
+}
+
+/** True if a forced collection came between the bytes and their claim. */
+function isCollected(linked: Outcome<undefined>): linked is Refusal {
+  return !linked.ok && linked.code === "BLOB_UPLOAD_INVALID";
 }

@@ -236,7 +236,7 @@ export class UploadSession extends DurableObject<Env> {
     return new PartWriter(
       {
         bucket: this.env.BLOBS,
-        metadata: { repository: state.repository, algorithm: state.algorithm },
+        metadata: { repository: state.repository },
         // Known from its beginning, so that the session's end also ends it.
         began: (multipartId) => this.#store.keep({ ...state, multipartId }),
       },

@@ -76,7 +76,7 @@ export function parseConfiguration(
     validateReferences:
       variables.oneOf("REGISTRY_VALIDATE_REFERENCES", "true", ["true", "false"]) === "true",
     collection: {
-      graceMs: 1000 * variables.wholeNumber("REGISTRY_GC_GRACE", 86_400, 0, collectSecondsMax),
+      graceMs: 1000 * variables.wholeNumber("REGISTRY_GC_GRACE", 86_400, 1, collectSecondsMax),
       untaggedMs: untaggedMs(variables),
       deletesReferrers:
         variables.oneOf("REGISTRY_GC_REFERRERS", "keep", ["keep", "delete"]) === "delete",

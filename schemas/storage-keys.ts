@@ -25,6 +25,11 @@ export type HolderToken = string & { readonly __brand: "HolderToken" };
 export const catalogName = "catalog";
 export const maintenanceName = "maintenance";
 
+/** A key is claimed within this time of the day that made it, or not at all. */
+export const keyAgeMsMax = 7 * 24 * 60 * 60 * 1000;
+/** When nobody claims a key any more: a day later, for clocks that differ. */
+export const unclaimableMs = keyAgeMsMax + 24 * 60 * 60 * 1000;
+
 const blobPrefix = "blobs/";
 export const healthPrefix = "health/";
 

@@ -88,8 +88,12 @@ async function pushHeldBlob(
     return linkHeldBlob(env, repository, digest, held, token);
   }
   const second = freshToken();
-  const stored = (await index.take({ digest, token: second, repository })) ?? held;
+  const stored = await index.take({ digest, token: second, repository });
   await index.drop([{ digest, token }]);
+  if (stored === undefined) {
+    // Deleted by whoever had it while the body came: the same request stores it anew.
+    throw new RegistryError("OVERLOADED", "the blob was deleted meanwhile", { "Retry-After": "1" });
+  }
   await linkHeldBlob(env, repository, digest, stored, second);
 }
 

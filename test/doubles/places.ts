@@ -78,6 +78,6 @@ export class Place {
         cached.set(url, { value: await response.text(), untilMs });
       },
       delete: async (url: string) => cached.delete(url),
-    } as unknown as Cache;
+    };
   }
 }

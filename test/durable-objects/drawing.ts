@@ -78,7 +78,9 @@ export class Drawing {
   }
 
   collect(): void {
-    if (this.#records.exist) this.#collection.collectAll();
+    if (!this.#records.exist) return;
+    const terms = { force: false, dryRun: false };
+    while (!this.#collection.collect(terms).isEnd);
   }
 
   /** The names that a dry run says would go. */

@@ -1,4 +1,4 @@
-/** A blob whose object R2 has lost: its link goes, and the next push brings it back. */
+/** A blob whose object R2 has lost: it is not there any more, until a push or R2 brings it back. */
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
@@ -11,7 +11,9 @@ import {
   ociManifest,
   pushBlob,
   pushManifest,
+  putManifest,
   randomBytes,
+  refusal,
   send,
 } from "../client.ts";
 import { advance, hourMs } from "./clock.ts";
@@ -51,7 +53,7 @@ function heal({ repository, digest, key }: Lost) {
 }
 
 async function isLinked({ repository, digest }: Lost): Promise<boolean> {
-  return (await repositoryObject(repository).blob(digest, "read")).ok;
+  return (await repositoryObject(repository).blob(digest, "check")).ok;
 }
 
 async function readDigest({ repository, digest }: Lost): Promise<string> {
@@ -59,18 +61,48 @@ async function readDigest({ repository, digest }: Lost): Promise<string> {
   return got.ok ? digestOf(await got.bytes()) : String(got.status);
 }
 
-test("what R2 has lost is no link any more, nobody holds it, and it does not count", async () => {
+test("what R2 has lost is not there to a push nor a mount, and who holds it still does", async () => {
   const blob = await lost();
-  const before = await blobIndex(blob.digest).totals();
+  const { repository, digest } = blob;
+  const before = await holders(digest);
   expect(await heal(blob)).toMatchObject({ ok: false, code: "BLOB_UNKNOWN" });
   expect(await isLinked(blob)).toBe(false);
-  await tell(blob.repository);
-  expect(await holders(blob.digest)).toEqual([]);
-  expect(await blobIndex(blob.digest).totals()).toMatchObject({
-    layers: before.layers - 1,
-    bytes: before.bytes - 100,
+  expect((await send("HEAD", `/v2/${repository}/blobs/${digest}`)).status).toBe(404);
+  const query = `mount=${digest}&from=${repository}`;
+  const mount = await send("POST", `/v2/${newRepository()}/blobs/uploads/?${query}`);
+  expect(mount.status).toBe(202);
+  expect(await blobIndex(digest).take({ digest, token: newToken(), repository })).toBeUndefined();
+  await tell(repository);
+  expect(await holders(digest)).toEqual(before);
+});
+
+test("what was away comes back with the next read", async () => {
+  const blob = await lost();
+  expect((await heal(blob)).ok).toBe(false);
+  expect(await readDigest(blob)).toBe("404");
+  await env.BLOBS.put(blob.key, blob.bytes);
+  expect(await isLinked(blob)).toBe(false);
+  expect(await readDigest(blob)).toBe(blob.digest);
+  expect(await isLinked(blob)).toBe(true);
+});
+
+test("a manifest is refused whose blob is lost", async () => {
+  const blob = await lost();
+  expect((await heal(blob)).ok).toBe(false);
+  const manifest = imageManifest({ digest: blob.digest, size: 100 }, []);
+  const put = await putManifest(blob.repository, "latest", manifest);
+  expect(await refusal(put)).toEqual([400, "MANIFEST_BLOB_UNKNOWN"]);
+});
+
+test("where the bytes came back before they are pushed again, theirs are used", async () => {
+  const blob = await lost();
+  expect((await heal(blob)).ok).toBe(false);
+  await env.BLOBS.put(blob.key, blob.bytes);
+  await pushBlob(blob.repository, blob.bytes);
+  expect(await repositoryObject(blob.repository).blob(blob.digest, "check")).toMatchObject({
+    value: { key: blob.key },
   });
-  expect(await heal(blob)).toMatchObject({ ok: false, code: "BLOB_UNKNOWN" });
+  expect(await readDigest(blob)).toBe(blob.digest);
 });
 
 test("what a manifest uses goes too, and is there again when it is pushed again", async () => {
@@ -114,34 +146,33 @@ describe("nothing is lost where R2", () => {
   });
 });
 
-test("an object of another size counts as lost, and its bytes are deleted", async () => {
+test("an object of another size counts as lost, and goes when the blob is pushed again", async () => {
   const blob = await linked();
   await env.BLOBS.put(blob.key, randomBytes(99));
   expect(await heal(blob)).toMatchObject({ ok: false, code: "BLOB_UNKNOWN" });
   expect(await isLinked(blob)).toBe(false);
+  await pushBlob(blob.repository, blob.bytes);
   await blobIndex(blob.digest).collect({ force: false });
   expect(await env.BLOBS.head(blob.key)).toBeNull();
+  expect(await readDigest(blob)).toBe(blob.digest);
 });
 
+/** As a push does that found the blob held: by the same object. */
+async function claimedAs({ digest, key, bytes }: Lost, repository: RepositoryName): Promise<Lost> {
+  const token = newToken();
+  await blobIndex(digest).take({ digest, token, repository });
+  expect((await link(repository, { digest, key, size: 100, token })).ok).toBe(true);
+  return { repository, digest, key, bytes };
+}
+
+async function shared() {
+  const ours = await lost();
+  const theirs = newRepository();
+  const blob = await claimedAs(ours, theirs);
+  return { ours, theirs: blob };
+}
+
 describe("where two repositories share what is lost, and one of them is asked for it,", () => {
-  async function shared() {
-    const ours = await lost();
-    const theirs = newRepository();
-    const blob = await claimedAs(ours, theirs);
-    return { ours, theirs: blob };
-  }
-
-  /** As a push does that found the blob held: by the same object. */
-  async function claimedAs(
-    { digest, key, bytes }: Lost,
-    repository: RepositoryName,
-  ): Promise<Lost> {
-    const token = newToken();
-    await blobIndex(digest).take({ digest, token, repository });
-    expect((await link(repository, { digest, key, size: 100, token })).ok).toBe(true);
-    return { repository, digest, key, bytes };
-  }
-
   test("the other is healed by the next push to the one", async () => {
     const { ours, theirs } = await shared();
     expect((await heal(ours)).ok).toBe(false);
@@ -153,13 +184,19 @@ describe("where two repositories share what is lost, and one of them is asked fo
     expect(await holders(ours.digest)).toHaveLength(2);
   });
 
+  test("the other knows of it too", async () => {
+    const { ours, theirs } = await shared();
+    expect((await heal(ours)).ok).toBe(false);
+    await vi.waitFor(async () => expect(await isLinked(theirs)).toBe(false));
+  });
+
   test("the other is healed by its own push", async () => {
     const { ours, theirs } = await shared();
     expect((await heal(ours)).ok).toBe(false);
     expect((await heal(theirs)).ok).toBe(false);
     await pushBlob(theirs.repository, theirs.bytes);
     expect(await readDigest(theirs)).toBe(theirs.digest);
-    expect(await readDigest(ours)).toBe("404");
+    expect(await readDigest(ours)).toBe(ours.digest);
   });
 
   test("what is pushed again goes only when neither has it", async () => {
@@ -183,17 +220,17 @@ test("a link that moved on meanwhile is answered, and R2 is not asked", async ()
   expect(head).not.toHaveBeenCalled();
 });
 
-describe("while R2 is looked into,", () => {
-  /** Has something happen in the middle of the question whether the object is there. */
-  function meanwhile(work: () => Promise<unknown>): void {
-    const head = env.BLOBS.head.bind(env.BLOBS);
-    vi.spyOn(env.BLOBS, "head").mockImplementationOnce(async (key) => {
-      const answer = await head(key);
-      await work();
-      return answer;
-    });
-  }
+/** Has something happen in the middle of the question whether the object is there. */
+function meanwhile(work: () => Promise<unknown>): void {
+  const head = env.BLOBS.head.bind(env.BLOBS);
+  vi.spyOn(env.BLOBS, "head").mockImplementationOnce(async (key) => {
+    const answer = await head(key);
+    await work();
+    return answer;
+  });
+}
 
+describe("while R2 is looked into,", () => {
   test("a push of the blob wins", async () => {
     const blob = await lost();
     const again = await claimed(newRepository(), randomBytes(10));

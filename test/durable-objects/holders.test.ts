@@ -151,13 +151,13 @@ describe("a holder whose link did not come", () => {
   });
 });
 
-describe("a link", () => {
-  async function pushed(repository: RepositoryName): Promise<ClaimedBlob> {
-    const blob = await claimed(repository);
-    expect((await link(repository, blob)).ok).toBe(true);
-    return blob;
-  }
+async function pushed(repository: RepositoryName): Promise<ClaimedBlob> {
+  const blob = await claimed(repository);
+  expect((await link(repository, blob)).ok).toBe(true);
+  return blob;
+}
 
+describe("a link", () => {
   test("that came is confirmed, and not asked for again", async () => {
     const repository = newRepository();
     const { digest, token } = await pushed(repository);

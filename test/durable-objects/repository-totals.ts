@@ -10,6 +10,7 @@ export function totalsWith(some: Partial<RepositoryTotals> = {}): RepositoryTota
     layerBytes: 0,
     hits: 0,
     lastPushMs: null,
+    beganMs: 1,
     ...some,
   };
 }

@@ -53,7 +53,7 @@ class Model {
 
   remove(name: string): void {
     for (const child of nodes[name]?.children ?? []) this.#release(child);
-    for (const [tag, named] of [...this.#tags]) if (named === name) this.#tags.delete(tag);
+    for (const [tag, named] of this.#tags) if (named === name) this.#tags.delete(tag);
     this.#releasedMs.delete(name);
   }
 

@@ -13,6 +13,7 @@ import { restart } from "./restart.ts";
 import { close, start, streamed } from "./upload.ts";
 
 const maintenance = () => env.MAINTENANCE.getByName(maintenanceName);
+const byForce = { after: "", sweptUntil: "", force: true, dryRun: false };
 const catalog = () => env.CATALOG.getByName(catalogName);
 
 beforeAll(() => advance(hourMs));
@@ -253,7 +254,7 @@ describe("the sweep", () => {
 describe("by force, an object that nobody claimed goes though it is young,", () => {
   test("if it says its digest: who is about to claim it is told to push again", async () => {
     const { key, digest, bytes, repository } = await unclaimed();
-    expect(await sweepObjects(env, "", true)).toMatchObject({ layers: expect.any(Number) });
+    expect((await sweepObjects(env, byForce)).layers).toBeGreaterThan(0);
     expect((await claim(digest, newToken(), key, repository)).ok).toBe(false);
     await runDurableObjectAlarm(blobIndex(digest));
     expect(await isStored(key)).toBe(false);
@@ -264,7 +265,7 @@ describe("by force, an object that nobody claimed goes though it is young,", () 
 
   test("but not that of an upload session, which may yet claim it", async () => {
     const { key, digest, repository } = await unclaimed(false);
-    await sweepObjects(env, "", true);
+    await sweepObjects(env, byForce);
     expect((await claim(digest, newToken(), key, repository)).ok).toBe(true);
     expect(await isStored(key)).toBe(true);
   });

@@ -86,8 +86,14 @@ describe.each(losses)("an object that was %s", (_loss, lose) => {
     await pushBlob(third, bytes);
     await lose(await keyOf(one, bytes));
     expect((await send("GET", `/v2/${one}/blobs/${digest}`)).status).toBe(404);
-    // Meets the loss only after the push that repaired it.
     await pushBlob(one, bytes);
+    // They are told, soon.
+    for (const repository of [other, third]) {
+      // oxlint-disable-next-line no-await-in-loop
+      await expect
+        .poll(async () => (await send("HEAD", `/v2/${repository}/blobs/${digest}`)).status)
+        .toBe(200);
+    }
     await expectReadable(other, digest, bytes);
     await expectReadable(one, digest, bytes);
     await expectReadable(third, digest, bytes);

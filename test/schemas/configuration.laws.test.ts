@@ -12,7 +12,7 @@ const numbers: [string, number, number, (configuration: Configuration) => number
     86_400,
     ({ uploadCleanupIntervalMs }) => uploadCleanupIntervalMs / 1000,
   ],
-  ["REGISTRY_GC_GRACE", 0, 366 * 86_400, ({ collection }) => collection.graceMs / 1000],
+  ["REGISTRY_GC_GRACE", 1, 366 * 86_400, ({ collection }) => collection.graceMs / 1000],
   ["REGISTRY_PAGINATION_MAX_LIMIT", 1, 10_000, ({ pageLimits }) => pageLimits.maxLimit],
 ];
 

@@ -18,7 +18,7 @@ export async function readBlob(context: RegistryContext): Promise<Response> {
   if (context.req.method === "HEAD") {
     const stub = context.env.REPOSITORY.getByName(repository);
     const link = expectDone(
-      await stub.blob(digest, mayPush(context, repository) ? "push" : "read"),
+      await stub.blob(digest, mayPush(context, repository) ? "push" : "check"),
     );
     const headers = blobHeaders(link, link.size);
     return notSent(context, digest) ?? new Response(null, { headers });
@@ -30,7 +30,8 @@ export async function readBlob(context: RegistryContext): Promise<Response> {
   const link = expectDone(
     await readTwice(async () => context.env.REPOSITORY.getByName(repository).blob(digest, "read")),
   );
-  const answer = link.key === cached?.key ? undefined : await answerBlob(context, link);
+  const isTried = link.isLost || link.key === cached?.key;
+  const answer = isTried ? undefined : await answerBlob(context, link);
   if (answer === undefined) return readHealedBlob(context, repository, link);
   rememberLink(context, repository, link);
   return answer;
