@@ -80,7 +80,7 @@ export class CatalogStore {
     this.#sql.exec(
       `INSERT INTO repositories VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (name)
        DO UPDATE SET version = ?2, manifests = ?3, tags = ?4, images = ?5, layers = ?6,
-         layer_bytes = ?7, hits = ?8, last_push_ms = ?9, began_ms = ?10 WHERE version < ?2`,
+         layer_bytes = ?7, hits = ?8, last_push_ms = ?9, began_ms = ?10 WHERE version <= ?2`,
       name,
       version,
       totals.manifests,

@@ -21,7 +21,7 @@ export interface CollectedRepository {
   readonly isEnd: boolean;
 }
 
-export interface CollectedLayer extends HeldToken {
+interface CollectedLayer extends HeldToken {
   readonly size: number;
   readonly reason: string;
 }

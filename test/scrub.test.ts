@@ -130,8 +130,8 @@ describe("a scrub", () => {
   });
 
   test("has what is damaged not be there until it is pushed again, and deletes nothing", async () => {
-    const [repository, bytes] = [newRepository(), randomBytes(100)];
-    const digest = await pushBlob(repository, bytes);
+    const [repository, pushed] = [newRepository(), randomBytes(100)];
+    const digest = await pushBlob(repository, pushed);
     const path = `/v2/${repository}/blobs/${digest}`;
     const [key, wrong] = [await keyOf(digest), randomBytes(100)];
     await env.BLOBS.put(key, wrong);
@@ -139,8 +139,8 @@ describe("a scrub", () => {
     expect(await (await env.BLOBS.get(key))?.bytes()).toEqual(wrong);
     await expect.poll(async () => (await send("HEAD", path)).status).toBe(404);
     expect((await send("GET", path)).status).toBe(404);
-    await pushBlob(repository, bytes);
-    expect(await (await send("GET", path)).bytes()).toEqual(bytes);
+    await pushBlob(repository, pushed);
+    expect(await (await send("GET", path)).bytes()).toEqual(pushed);
     expect((await scrub()).damagedLayers).toBe(0);
   });
 });
@@ -254,8 +254,9 @@ describe("a scrub goes on where it was", () => {
     const done = await goOn();
     const { layers } = await env.CATALOG.getByName("catalog").statistics();
     expect([done.status, done.checkedLayers]).toEqual(["done", layers]);
-    expect(done.damaged.map(({ damage }) => damage)).toEqual(["unreadable: Error: R2 fails"]);
-    expect((await scrub()).damagedLayers).toBe(0);
+    const unreadable = "unreadable: Error: R2 fails";
+    expect(done.damaged.map(({ damage }) => damage)).toContain(unreadable);
+    expect((await scrub()).damaged.map(({ damage }) => damage)).not.toContain(unreadable);
   });
 });
 

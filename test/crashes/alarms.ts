@@ -30,7 +30,7 @@ async function runAlarm(stub: Stub, dueMs: number): Promise<void> {
 }
 
 /** The names of the objects of a binding that there may be; tests ask some past the seam. */
-export function objectsOf(binding: ObjectBinding): string[] {
+function objectsOf(binding: ObjectBinding): string[] {
   if (binding === "CATALOG") return [catalogName];
   return binding === "MAINTENANCE" ? [maintenanceName] : namesOf(binding);
 }

@@ -6,10 +6,10 @@ export const persistences = ["retries", "gives up"] as const;
 export type Persistence = (typeof persistences)[number];
 
 /** A client that gave up. */
-export class GaveUp extends Error {}
+class GaveUp extends Error {}
 
 /** A client that has to begin again, as what it began is not there any more. */
-export class BeginsAgain extends Error {}
+class BeginsAgain extends Error {}
 
 /** How often one request is sent, and how often all that belong together. */
 const triesMax = 3;

@@ -36,7 +36,7 @@ export interface Operation {
 }
 
 /** Far from the real time, so that no alarm runs by itself. */
-export function setClock(): void {
+function setClock(): void {
   vi.setSystemTime(Date.now() + 30 * dayMs);
 }
 
