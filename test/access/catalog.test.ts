@@ -63,7 +63,9 @@ beforeAll(async () => {
     REGISTRY_AUTH_HTPASSWD: htpasswd({ bob: "bob's", root: "root's" }),
     REGISTRY_ACCESS_CONTROL_CONFIG: policy,
   });
-  await Promise.all(listed.map((name) => catalog().set(name as RepositoryName, totalsWith({ manifests: 1 }), 1)));
+  await Promise.all(
+    listed.map((name) => catalog().set(name as RepositoryName, totalsWith({ manifests: 1 }), 1)),
+  );
 });
 
 const bob = basic("bob", "bob's");
