@@ -12,6 +12,9 @@ export const rowsOfAnswers = [
   "`registry busy: the blob is still being verified` (504)",
   "`blob too large` (413)",
   "storage grows",
+  "`storage is full` (507)",
+  "`blob unknown to registry: the bytes of sha256:… are lost` (404)",
+  "`a collection is running` (409)",
   "`the operation is unsupported: manifest sha256:… uses the blob` (405)",
   "`precondition failed` (412)",
 ] as const;

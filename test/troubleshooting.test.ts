@@ -1,7 +1,7 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, expect, test, vi } from "vitest";
-import type { Digest } from "../schemas/digest.ts";
+import { storageFullText } from "../stores/storage-full.ts";
 import {
   digestOf,
   imageManifest,
@@ -17,10 +17,9 @@ import {
 } from "./client.ts";
 import { sendTo } from "./configured.ts";
 import { advance, minuteMs } from "./durable-objects/clock.ts";
-import { collect, tokens } from "./durable-objects/held-blob.ts";
-import { newRepository, repositoryObject } from "./durable-objects/names.ts";
+import { newRepository } from "./durable-objects/names.ts";
 import { restart } from "./durable-objects/restart.ts";
-import { storedSizes } from "./durable-objects/stored-objects.ts";
+import { storedObjects, storedSizes } from "./durable-objects/stored-objects.ts";
 import { close, mebibyte, received, streamed, uploadSession } from "./durable-objects/upload.ts";
 import { rowsOfAnswers, seenBy, statusOf } from "./troubleshooting-rows.ts";
 
@@ -117,22 +116,46 @@ const reproductions: Readonly<Record<Row, (row: Row) => Promise<void>>> = {
   async "storage grows"() {
     const repository = newRepository();
     const image = await pushImage(repository, "v1", [randomBytes(1000)]);
-    const { config } = JSON.parse(image.manifest) as { config: { digest: string } };
-    const blobs = [config.digest, ...image.layers] as Digest[];
-    expect(await storedSizes(repository)).toHaveLength(blobs.length);
-    const paths = [`manifests/${image.digest}`, ...blobs.map((digest) => `blobs/${digest}`)];
-    for (const path of paths) {
-      // oxlint-disable-next-line no-await-in-loop
-      expect((await send("DELETE", `/v2/${repository}/${path}`)).status).toBe(202);
-    }
-    await runDurableObjectAlarm(repositoryObject(repository));
-    /* oxlint-disable no-await-in-loop */
-    for (const digest of blobs) {
-      await vi.waitFor(async () => expect(await tokens(digest)).toEqual([]), { timeout: 10_000 });
-      await collect(digest);
-    }
-    /* oxlint-enable no-await-in-loop */
-    await vi.waitFor(async () => expect(await storedSizes(repository)).toEqual([]));
+    expect(await storedSizes(repository)).toHaveLength(2);
+    const path = `/v2/${repository}/manifests/${image.digest}`;
+    expect((await send("DELETE", path)).status).toBe(202);
+    const plan = await send("POST", "/_gc?dry-run=true&force=true");
+    const { repositories } = await plan.json<{
+      repositories: { name: string; layers: object[] }[];
+    }>();
+    const ours = repositories.find(({ name }) => name === repository);
+    expect(ours?.layers).toHaveLength(2);
+    expect((await send("POST", "/_gc?force=true")).status).toBe(200);
+    expect(await storedSizes(repository)).toEqual([]);
+  },
+
+  async "`storage is full` (507)"(row) {
+    vi.spyOn(env.BLOBS, "put").mockRejectedValueOnce(new Error(storageFullText));
+    const bytes = randomBytes(100);
+    const path = `/v2/${newRepository()}/blobs/uploads/?digest=${digestOf(bytes)}`;
+    await expectSeen(row, await send("POST", path, { body: bytes }));
+  },
+
+  async "`blob unknown to registry: the bytes of sha256:… are lost` (404)"(row) {
+    const repository = newRepository();
+    const bytes = randomBytes(100);
+    const digest = await pushBlob(repository, bytes);
+    const [stored] = await storedObjects(repository);
+    await env.BLOBS.delete(stored?.key ?? "");
+    const path = `/v2/${repository}/blobs/${digest}`;
+    await expectSeen(row, await send("GET", path));
+    await pushBlob(repository, bytes);
+    expect((await send("GET", path)).status).toBe(200);
+  },
+
+  async "`a collection is running` (409)"(row) {
+    const first = send("POST", "/_gc?force=true");
+    await vi.waitFor(async () => {
+      const { status } = await (await send("GET", "/_gc")).json<{ status: string }>();
+      expect(status).toBe("running");
+    });
+    await expectSeen(row, await send("POST", "/_gc"));
+    expect((await first).status).toBe(200);
   },
 
   async "`the operation is unsupported: manifest sha256:… uses the blob` (405)"(row) {
