@@ -1,5 +1,6 @@
 import type { CollectionRules } from "../schemas/configuration.ts";
 import type { Digest } from "../schemas/digest.ts";
+import { audit } from "../telemetry/log.ts";
 import { countCollected } from "../telemetry/telemetry.ts";
 import type { BlobTotals, HeldToken } from "./blob-store.ts";
 import { ManifestRetention } from "./manifest-retention.ts";
@@ -82,8 +83,21 @@ export class RepositoryCollection {
       if (error instanceof DryRun) return { ...collected, isEnd: true };
       throw error;
     }
-    countCollected({ layers: 0, bytes: 0, manifests: collected.manifests.length });
+    this.#tell(collected);
     return collected;
+  }
+
+  #tell({ layers, manifests }: CollectedRepository): void {
+    if (layers.length + manifests.length === 0) return;
+    countCollected({ layers: 0, bytes: 0, manifests: manifests.length });
+    audit("info", {
+      who: "collection",
+      action: "collect",
+      repository: this.#records.identity().name,
+      layers: layers.map(({ digest }) => digest),
+      manifests: manifests.map(({ digest }) => digest),
+      outcome: "done",
+    });
   }
 
   /** Collects what may be by now; one step in each alarm. */

@@ -57,6 +57,7 @@ export function actionOf({ route, method, isTag, query }: Asked): string | undef
   const words = actions[route];
   const action = words?.[method] ?? (method === "HEAD" ? words?.["GET"] : undefined);
   if (action === "delete manifest" && isTag) return "delete tag";
+  if (action === "collect" && query("dry-run") === "true") return "plan collection";
   if (action !== "start upload") return action;
   if (query("mount") !== undefined) return "mount blob";
   return query("digest") === undefined ? action : "push blob";

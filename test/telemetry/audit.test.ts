@@ -1,3 +1,4 @@
+import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, test } from "vitest";
 import {
   alice,
@@ -18,7 +19,8 @@ import {
   pushManifest,
 } from "../client.ts";
 import { sendTo } from "../configured.ts";
-import { actionOf } from "../../workers/action.ts";
+import type { RepositoryName } from "../../schemas/reference.ts";
+import { actionOf, isWritten } from "../../workers/action.ts";
 import { routes } from "../../workers/registry.ts";
 import { linesOf } from "./lines.ts";
 
@@ -280,4 +282,35 @@ test("every route has words for what it is asked for", () => {
     ),
   );
   expect(unnamed).toEqual([]);
+});
+
+describe("a collection", () => {
+  test("is told of with what it takes out of each repository", async () => {
+    const emptied = newRepository() as RepositoryName;
+    const digest = await pushBlob(emptied, "what no manifest uses");
+    const lines = await linesOf("audit", () =>
+      env.REPOSITORY.getByName(emptied).collect({ force: true, dryRun: false }),
+    );
+    expect(lines).toEqual([
+      expect.objectContaining({
+        who: "collection",
+        action: "collect",
+        repository: emptied,
+        layers: [digest],
+        manifests: [],
+        outcome: "done",
+      }),
+    ]);
+  });
+
+  test.each([
+    ["/_gc?force=true", "collect"],
+    ["/_gc", "collect"],
+    ["/_gc?dry-run=true&force=true", "plan collection"],
+  ])("asked for by POST %s is to %s", (path, action) => {
+    const query = new URL(path, "http://registry.test").searchParams;
+    const asked = { route: "/_gc", method: "POST", isTag: false };
+    expect(actionOf({ ...asked, query: (name) => query.get(name) ?? undefined })).toBe(action);
+    expect(isWritten(action, 200)).toBe(action === "collect");
+  });
 });
