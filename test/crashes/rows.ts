@@ -110,7 +110,7 @@ function randomNumbers(seed: number): () => number {
 }
 
 /** Before a call of a store, and behind it. */
-const delayMsMax = 10;
+const delayMsMax = 3;
 
 async function runRow({ operation, call, cut, persistence }: Row, seed: number): Promise<void> {
   const world = await World.begin(sharedLayer);
