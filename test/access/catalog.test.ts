@@ -181,7 +181,10 @@ describe("behind more hidden names than a page looks at", () => {
       storage.transactionSync(() => {
         for (let at = 0; at < hiddenCount; at += 1) {
           const name = at % 2 === 0 ? hidden(at) : hidden(at).replace("later/", "last-/");
-          storage.sql.exec("INSERT OR REPLACE INTO repositories VALUES (?, 1, 1)", name);
+          storage.sql.exec(
+            "INSERT OR REPLACE INTO repositories VALUES (?, 1, 1, 0, 1, 0, 0, 0, NULL, 1)",
+            name,
+          );
         }
       });
     });
