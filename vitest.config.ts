@@ -63,6 +63,7 @@ export default defineConfig({
         REGISTRY_GC_GRACE: "7200",
         REGISTRY_LOG_LEVEL: "error",
         MODEL_RUNS: process.env["MODEL_RUNS"] ?? "1",
+        MODEL_SEED: process.env["MODEL_SEED"] ?? "20261121",
       }),
       { test: { name: "deployments", include: ["test/deployments/*.test.ts"] } },
       { test: { name: "standalone", include: ["test/standalone/**/*.test.ts"] } },
