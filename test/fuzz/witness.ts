@@ -66,9 +66,10 @@ export class Witness {
     const lines = this.paths.map(async (path) => {
       const answer = await fetch(this.#url + path);
       const bytes = new Uint8Array(await answer.arrayBuffer());
+      const headers = new Headers(answer.headers);
       // Each answer has another.
-      answer.headers.delete("X-Request-Id");
-      return `${path} ${answer.status} ${JSON.stringify([...answer.headers])} ${digestOf(bytes)}`;
+      headers.delete("X-Request-Id");
+      return `${path} ${answer.status} ${JSON.stringify([...headers])} ${digestOf(bytes)}`;
     });
     return (await Promise.all(lines)).join("\n");
   }
