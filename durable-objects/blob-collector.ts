@@ -47,15 +47,15 @@ export class BlobCollector {
   }
 
   /**
-   * Asks the repositories of holders that are due at `dueMs`, at most 5,000, whether they have links for them. Those
-   * that have not (the push was cut off between claim and link) are handed to `release`, within a
-   * transaction. @throws what a repository throws, once the others have been asked
+   * Asks the repositories of holders that are due at `dueMs`, at most 5,000, whether they have links
+   * for them. Those that have not (the push was cut off between claim and link) are handed to
+   * `release`, within a transaction. @throws what a repository throws, once the others have been asked
    */
   async askHolders(dueMs: number, release: (tokens: readonly HeldToken[]) => void): Promise<void> {
-    const holders = this.#blobs.unconfirmed(dueMs, askedMax);
-    const ofRepositories = Map.groupBy(holders, ({ repository }) => repository);
     const asked = await Promise.allSettled(
-      Array.from(ofRepositories, ([name, ours]) => this.#askRepository(name, ours, release)),
+      Array.from(this.#unconfirmed(dueMs), ([name, ours]) =>
+        this.#askRepository(name, ours, release),
+      ),
     );
     const failed = asked.find((result) => result.status === "rejected");
     if (failed !== undefined) throw failed.reason;
@@ -63,17 +63,17 @@ export class BlobCollector {
 
   /** Holders that may have no link yet and have none, at most 5,000: what askHolders would release. */
   async unlinkedHolders(): Promise<HeldToken[]> {
-    const holders = this.#blobs.unconfirmed(Number.MAX_SAFE_INTEGER, askedMax);
     const unlinked = await Promise.all(
-      Array.from(
-        Map.groupBy(holders, ({ repository }) => repository),
-        async ([name, ours]) => {
-          const held = new Set(await this.#env.REPOSITORY.getByName(name).held(ours));
-          return ours.filter(({ token }) => !held.has(token));
-        },
-      ),
+      Array.from(this.#unconfirmed(Number.MAX_SAFE_INTEGER), async ([name, ours]) => {
+        const held = new Set(await this.#env.REPOSITORY.getByName(name).held(ours));
+        return ours.filter(({ token }) => !held.has(token));
+      }),
     );
     return unlinked.flat();
+  }
+
+  #unconfirmed(dueMs: number): Map<RepositoryName, Holder[]> {
+    return Map.groupBy(this.#blobs.unconfirmed(dueMs, askedMax), ({ repository }) => repository);
   }
 
   async #askRepository(

@@ -15,6 +15,7 @@ import {
   type Holder,
   type IndexedBlob,
   type IndexTotals,
+  noBlobs,
   type StoredBlob,
 } from "./blob-store.ts";
 import { Tables } from "./tables.ts";
@@ -32,8 +33,6 @@ const registerDelayMs = 1000;
 
 /** How many repositories hear of an object that is broken or whole again. */
 const toldMax = 100;
-
-const none: BlobTotals = { layers: 0, bytes: 0 };
 
 /**
  * One for each first two hex digits of a digest: which R2 object holds a digest, and the tokens of
@@ -127,7 +126,7 @@ export class BlobIndex extends DurableObject<Env> {
 
   /** Drops tokens; a blob that nobody holds becomes garbage: how many, and of how many bytes. */
   drop(tokens: readonly HeldToken[]): BlobTotals {
-    if (!this.#tables.exist) return none;
+    if (!this.#tables.exist) return noBlobs;
     return this.#tables.write(() => this.#release(tokens, keptMs));
   }
 
@@ -136,9 +135,9 @@ export class BlobIndex extends DurableObject<Env> {
    * already, and blobs whose holders have no link.
    */
   async wouldFree(tokens: readonly HeldToken[], force: boolean): Promise<BlobTotals> {
-    if (!this.#tables.exist) return none;
+    if (!this.#tables.exist) return noBlobs;
     const unlinked = force ? await this.#collector.unlinkedHolders() : [];
-    const freed = { ...(force ? this.#blobs.garbageTotals() : none) };
+    const freed = { ...(force ? this.#blobs.garbageTotals() : noBlobs) };
     for (const [digest, ours] of Map.groupBy([...tokens, ...unlinked], (held) => held.digest)) {
       const stored = this.#blobs.find(digest);
       if (stored === undefined || this.#blobs.isDiscarded(stored.key)) continue;
@@ -160,7 +159,7 @@ export class BlobIndex extends DurableObject<Env> {
    * repository has no link for it, however young. Answers what was deleted from R2.
    */
   async collect({ force }: { readonly force: boolean }): Promise<BlobTotals> {
-    if (!this.#tables.exist) return none;
+    if (!this.#tables.exist) return noBlobs;
     const dueMs = force ? Number.MAX_SAFE_INTEGER : Date.now();
     try {
       if (force) await this.#collector.askHolders(dueMs, (tokens) => this.#release(tokens, 0));
@@ -188,7 +187,7 @@ export class BlobIndex extends DurableObject<Env> {
         (digest === "" || this.#stored(digest)?.key !== key) &&
         !(this.#tables.exist && this.#blobs.isGarbage(key)),
     );
-    if (unclaimed.length === 0) return none;
+    if (unclaimed.length === 0) return noBlobs;
     if (!dryRun) {
       this.#tables.write(() => {
         for (const object of unclaimed) this.#discard(object, object.digest, Date.now());
@@ -198,12 +197,12 @@ export class BlobIndex extends DurableObject<Env> {
   }
 
   totals(): IndexTotals {
-    return this.#tables.exist ? this.#blobs.totals() : { ...none, hits: 0, misses: 0 };
+    return this.#tables.exist ? this.#blobs.totals() : { ...noBlobs, hits: 0, misses: 0 };
   }
 
   /** Reads the blobs behind `last` again, until `bytesMax` are read, and tells which are damaged. */
   async verify(last: Digest | undefined, bytesMax: number): Promise<Verified> {
-    if (!this.#tables.exist) return { ...none, damaged: [], last, isEnd: true };
+    if (!this.#tables.exist) return { ...noBlobs, damaged: [], last, isEnd: true };
     return verifyBlobs(this.env.BLOBS, this.#blobs, last ?? "", bytesMax, (digest, key, broken) =>
       this.#setBroken(digest, key, broken),
     );

@@ -36,6 +36,8 @@ export interface BlobTotals {
   readonly bytes: number;
 }
 
+export const noBlobs: BlobTotals = { layers: 0, bytes: 0 };
+
 /** An object of R2 that waits to be deleted. */
 export interface Garbage extends StoredBlob {
   readonly digest: Digest | "";

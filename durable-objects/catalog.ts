@@ -2,6 +2,8 @@ import { DurableObject } from "cloudflare:workers";
 import type { Page } from "../schemas/pagination.ts";
 import type { RepositoryName } from "../schemas/reference.ts";
 import { maintenanceName, unclaimableMs } from "../schemas/storage-keys.ts";
+import type { Totals } from "../telemetry/metrics.ts";
+import { mapAtOnce } from "./at-once.ts";
 import { CatalogStore, type CatalogTotals, type RepositoryDetails } from "./catalog-store.ts";
 import type { RepositoryTotals } from "./repository-statistics.ts";
 import { Tables } from "./tables.ts";
@@ -18,23 +20,8 @@ const sealingKeyBytes = 32;
 const retryMs = 30_000;
 /** No upload session is older: of one that is, the end was told before the beginning. */
 const uploadMsMax = 7 * 24 * 60 * 60 * 1000;
-/** Objects have at most six requests under way at once. */
-const askedAtOnceMax = 6;
 
 const emptyTotals: CatalogTotals = { repositories: 0, images: 0, tags: 0, hits: 0 };
-
-/** What the whole registry has; bytes of each blob once, however many repositories have it. */
-export interface Statistics {
-  readonly repositories: number;
-  readonly images: number;
-  readonly tags: number;
-  readonly layers: number;
-  readonly layerBytes: number;
-  /** Blobs that a push found already there, and those that it had to send. */
-  readonly cacheHits: number;
-  readonly cacheMisses: number;
-  readonly uploadsActive: number;
-}
 
 /**
  * One per deployment: the names of repositories and what each has, which indexes of blobs there are,
@@ -123,7 +110,7 @@ export class Catalog extends DurableObject<Env> {
   }
 
   /** What the whole registry has: as the repositories told last, and as the indexes say now. */
-  async statistics(): Promise<Statistics> {
+  async statistics(): Promise<Totals> {
     const { hits, ...totals } = this.#tables.exist ? this.#store.totals() : emptyTotals;
     const [layers, uploadsActive] = [await this.#layers(), this.#uploadCount()];
     return {
@@ -165,19 +152,14 @@ export class Catalog extends DurableObject<Env> {
   /** The sums of all indexes: at most 256 for each algorithm. */
   async #layers(): Promise<{ layers: number; bytes: number; hits: number; misses: number }> {
     const sums = { layers: 0, bytes: 0, hits: 0, misses: 0 };
-    const names = this.indexes();
-    for (let at = 0; at < names.length; at += askedAtOnceMax) {
-      const some = names.slice(at, at + askedAtOnceMax);
-      // oxlint-disable-next-line no-await-in-loop
-      const totals = await Promise.all(
-        some.map((name) => this.env.BLOB_INDEX.getByName(name).totals()),
-      );
-      for (const { layers, bytes, hits, misses } of totals) {
-        sums.layers += layers;
-        sums.bytes += bytes;
-        sums.hits += hits;
-        sums.misses += misses;
-      }
+    const totals = await mapAtOnce(this.indexes(), async (name) =>
+      this.env.BLOB_INDEX.getByName(name).totals(),
+    );
+    for (const { layers, bytes, hits, misses } of totals) {
+      sums.layers += layers;
+      sums.bytes += bytes;
+      sums.hits += hits;
+      sums.misses += misses;
     }
     return sums;
   }

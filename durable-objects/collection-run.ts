@@ -1,6 +1,7 @@
 import type { RepositoryName } from "../schemas/reference.ts";
 import { blobIndexName, catalogName } from "../schemas/storage-keys.ts";
 import { log } from "../telemetry/log.ts";
+import { atOnceMax } from "./at-once.ts";
 import type { HeldToken } from "./blob-store.ts";
 import { sweepObjects } from "./object-sweep.ts";
 import type { CollectedRepository, CollectionTerms } from "./repository-collection.ts";
@@ -32,8 +33,6 @@ export interface RepositoryReport {
   readonly manifests: readonly { readonly digest: string; readonly reason: string }[];
 }
 
-/** Objects have at most six requests under way at once. */
-const askedAtOnceMax = 6;
 /** Of a repository, the report names at most so many blobs and manifests. */
 const reportedMax = 50;
 const reportedRepositoriesMax = 500;
@@ -98,7 +97,7 @@ export class CollectionRun {
   }
 
   async #collectRepositories(state: CollectionState): Promise<CollectionState> {
-    const page = { limit: askedAtOnceMax, last: state.position };
+    const page = { limit: atOnceMax, last: state.position };
     const { names, more } = await this.#env.CATALOG.getByName(catalogName).listAll(page);
     const collected = await Promise.all(names.map((name) => this.#collectRepository(name, state)));
     let next = state;
@@ -155,7 +154,7 @@ export class CollectionRun {
   async #collectIndexes(state: CollectionState): Promise<CollectionState> {
     const all = await this.#env.CATALOG.getByName(catalogName).indexes();
     const left = all.filter((name) => name > state.position);
-    const names = left.slice(0, askedAtOnceMax);
+    const names = left.slice(0, atOnceMax);
     const collected = await Promise.all(names.map((name) => this.#collectIndex(name, state)));
     let next = state;
     for (const result of collected) next = added(next, result);

@@ -9,13 +9,12 @@ import {
   unclaimableMs,
 } from "../schemas/storage-keys.ts";
 import { log } from "../telemetry/log.ts";
-import type { BlobTotals, StoredBlob } from "./blob-store.ts";
+import { mapAtOnce } from "./at-once.ts";
+import { type BlobTotals, noBlobs, type StoredBlob } from "./blob-store.ts";
 
 const probeMsMax = 60 * 60 * 1000;
 /** R2 lists at most 1,000 objects a call, fewer with metadata. */
 const listedMax = 1000;
-/** Objects have at most six requests under way at once. */
-const askedAtOnceMax = 6;
 
 /** Where a page of a sweep begins, and what it takes. */
 export interface Sweep {
@@ -121,33 +120,23 @@ async function discardUnclaimed(
   objects: readonly ListedObject[],
   dryRun: boolean,
 ): Promise<BlobTotals & { failures: number }> {
-  const discarded = { layers: 0, bytes: 0, failures: 0 };
-  const ofIndexes = [...Map.groupBy(objects, indexOf)];
-  for (let at = 0; at < ofIndexes.length; at += askedAtOnceMax) {
-    // oxlint-disable-next-line no-await-in-loop
-    const answers = await Promise.allSettled(
-      ofIndexes.slice(at, at + askedAtOnceMax).map(async ([name, ours]) => {
-        const unclaimed = ours.map(({ key, size, digest = "" as const }) => ({
-          key,
-          size,
-          digest,
-        }));
-        const index = env.BLOB_INDEX.getByName(name);
-        const totals = await index.discardUnclaimed(unclaimed, dryRun);
-        // So that a collection finds it, though no blob came to it yet.
-        if (totals.layers > 0 && !dryRun) await env.CATALOG.getByName(catalogName).addIndex(name);
-        return totals;
-      }),
-    );
-    for (const answer of answers) {
-      if (answer.status === "rejected") {
-        discarded.failures += 1;
-        log("warn", "index not asked", { error: String(answer.reason) });
-        continue;
-      }
-      discarded.layers += answer.value.layers;
-      discarded.bytes += answer.value.bytes;
+  const answers = await mapAtOnce([...Map.groupBy(objects, indexOf)], async ([name, ours]) => {
+    const unclaimed = ours.map(({ key, size, digest = "" as const }) => ({ key, size, digest }));
+    try {
+      const totals = await env.BLOB_INDEX.getByName(name).discardUnclaimed(unclaimed, dryRun);
+      // So that a collection finds it, though no blob came to it yet.
+      if (totals.layers > 0 && !dryRun) await env.CATALOG.getByName(catalogName).addIndex(name);
+      return { ...totals, failures: 0 };
+    } catch (error) {
+      log("warn", "index not asked", { index: name, error: String(error) });
+      return { ...noBlobs, failures: 1 };
     }
+  });
+  const discarded = { layers: 0, bytes: 0, failures: 0 };
+  for (const { layers, bytes, failures } of answers) {
+    discarded.layers += layers;
+    discarded.bytes += bytes;
+    discarded.failures += failures;
   }
   return discarded;
 }

@@ -8,7 +8,7 @@ import {
   tagReplicaKey,
 } from "../schemas/storage-keys.ts";
 import { observeReplicaLag } from "../telemetry/telemetry.ts";
-import type { BlobTotals } from "./blob-store.ts";
+import { type BlobTotals, noBlobs } from "./blob-store.ts";
 import type { Link } from "./link-store.ts";
 import type { StoredManifest } from "./manifest-store.ts";
 import type { Dirty } from "./outbox.ts";
@@ -28,7 +28,7 @@ export interface ManifestReplica {
 export class OutboxSender {
   readonly #env: Env;
   readonly #records: RepositoryRecords;
-  #freed: BlobTotals = { layers: 0, bytes: 0 };
+  #freed: BlobTotals = noBlobs;
 
   constructor(env: Env, records: RepositoryRecords) {
     this.#env = env;

@@ -1,4 +1,5 @@
 import { log } from "../telemetry/log.ts";
+import { mapAtOnce } from "./at-once.ts";
 
 /** One thing that somebody else has to be told; the truth is read when it is sent. */
 export interface Dirty<Kind extends string> {
@@ -9,9 +10,8 @@ export interface Dirty<Kind extends string> {
   readonly sinceMs: number;
 }
 
-/** Sent in one alarm; six at once is what the platform connects at the same time. */
+/** Sent in one alarm. */
 const sendMax = 300;
-const sendAtOnceMax = 6;
 
 /**
  * What a repository has yet to tell KV, BlobIndex and Catalog: keys, not values. A row is cleared
@@ -46,11 +46,7 @@ export class Outbox<Kind extends string> {
    */
   async flush(send: (dirty: Dirty<Kind>) => Promise<void>, only?: Kind): Promise<boolean> {
     const rows = this.#dirty(only);
-    for (let at = 0; at < rows.length; at += sendAtOnceMax) {
-      // One batch after the other: a failing store is not asked 300 times at once.
-      // oxlint-disable-next-line no-await-in-loop
-      await Promise.all(rows.slice(at, at + sendAtOnceMax).map((row) => this.#send(row, send)));
-    }
+    await mapAtOnce(rows, (row) => this.#send(row, send));
     return !this.isEmpty(only);
   }
 

@@ -2,7 +2,7 @@ import type { CollectionRules } from "../schemas/configuration.ts";
 import type { Digest } from "../schemas/digest.ts";
 import { audit } from "../telemetry/log.ts";
 import { countCollected } from "../telemetry/telemetry.ts";
-import type { BlobTotals, HeldToken } from "./blob-store.ts";
+import { type BlobTotals, type HeldToken, noBlobs } from "./blob-store.ts";
 import { ManifestRetention } from "./manifest-retention.ts";
 import type { RepositoryRecords } from "./repository-records.ts";
 
@@ -32,12 +32,10 @@ export interface CollectedManifest {
   readonly reason: string;
 }
 
-const noTotals: BlobTotals = { layers: 0, bytes: 0 };
-
 export const nothingCollected: CollectedRepository = {
   layers: [],
   manifests: [],
-  freed: noTotals,
+  freed: noBlobs,
   isEnd: true,
 };
 
@@ -117,7 +115,7 @@ export class RepositoryCollection {
       });
     for (const { digest } of layers) this.#records.unlink(digest);
     const isEnd = manifests.length === 0 && layers.length < takenMax;
-    return { layers, manifests, freed: noTotals, isEnd };
+    return { layers, manifests, freed: noBlobs, isEnd };
   }
 
   #collectableManifests(nowMs: number, force: boolean): CollectedManifest[] {

@@ -14,7 +14,7 @@ export interface Collected {
   readonly manifests: number;
 }
 
-/** What the objects own and answer from anywhere: Catalog keeps these totals. */
+/** What the whole registry has, as its objects own it: bytes of each blob once. */
 export interface Totals {
   readonly repositories: number;
   readonly images: number;

@@ -56,7 +56,7 @@ export function digestOfPath(context: RegistryContext): Digest {
 }
 
 /** A digest's colon may be escaped in a path (RFC 3986); nothing else of a reference has to be. */
-function withColon(text: string): string {
+export function withColon(text: string): string {
   return text.replace(/%3a/i, ":");
 }
 

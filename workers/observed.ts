@@ -10,7 +10,7 @@ import { countAnswered } from "../telemetry/telemetry.ts";
 import { actionOf } from "./action.ts";
 import { auditRequest, type AuditedThing } from "./audit.ts";
 import { configured } from "./configured.ts";
-import type { RegistryHono } from "./context.ts";
+import { type RegistryHono, withColon } from "./context.ts";
 import { countedEnv } from "./counted-env.ts";
 import { errorResponse, registryError } from "./error-response.ts";
 import { requestIdHeader, requestIdOf } from "./request-id.ts";
@@ -119,8 +119,8 @@ function routeOf(context: Context<RegistryHono>, routes: Readonly<Record<string,
 
 /** What a request was about; only what a parser took, so that nothing else of a path is told. */
 function thingOf({ req, res }: Context<RegistryHono>): AuditedThing {
-  const named = parseReference((req.param("reference") ?? "").replace(/%3a/i, ":"));
-  const inPath = parseDigest((req.param("digest") ?? "").replace(/%3a/i, ":"));
+  const named = parseReference(withColon(req.param("reference") ?? ""));
+  const inPath = parseDigest(withColon(req.param("digest") ?? ""));
   const reference = named?.kind === "tag" ? named.tag : (named?.digest ?? inPath);
   const digest =
     res.headers.get("Docker-Content-Digest") ??
