@@ -110,12 +110,12 @@ export class ManifestStore {
     this.#sql.exec("UPDATE manifests SET replicated_ms = ? WHERE digest = ?", nowMs, digest);
   }
 
-  /** True if a manifest's replica was written, and that before `beforeMs`. */
-  wasReplicated(digest: Digest, beforeMs: number): boolean {
+  /** True if a manifest's replica was written after `sinceMs`. */
+  wasReplicated(digest: Digest, sinceMs: number): boolean {
     const row = this.#sql.exec(
-      "SELECT 1 FROM manifests WHERE digest = ? AND replicated_ms < ?",
+      "SELECT 1 FROM manifests WHERE digest = ? AND replicated_ms > ?",
       digest,
-      beforeMs,
+      sinceMs,
     );
     return row.toArray().length > 0;
   }

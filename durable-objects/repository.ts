@@ -52,13 +52,17 @@ export class Repository extends DurableObject<Env> {
   readonly #records: RepositoryRecords;
   readonly #collection: RepositoryCollection;
   readonly #validateReferences: boolean;
+  /** False where every read asks the object: nothing is written that nobody reads. */
+  readonly #replicates: boolean;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, boundedEnv(env));
-    const { collection, validateReferences } = parseConfiguration({ ...env }).configuration;
+    const { configuration } = parseConfiguration({ ...env });
+    const { collection, reads, validateReferences } = configuration;
     this.#records = new RepositoryRecords(ctx.storage, collection);
     this.#collection = new RepositoryCollection(ctx.storage.sql, this.#records, collection);
     this.#validateReferences = validateReferences;
+    this.#replicates = reads !== "strong";
   }
 
   /**
@@ -145,9 +149,10 @@ export class Repository extends DurableObject<Env> {
       const nowMs = Date.now();
       this.#records.manifests.put(push, nowMs);
       this.#records.links.markReferenced(push.digest);
-      this.#records.tell("manifest", push.digest);
+      if (this.#replicates) this.#records.tell("manifest", push.digest);
       for (const tag of tags) {
-        if (this.#records.manifests.tag(tag, push.digest, nowMs)) this.#records.tell("tag", tag);
+        const isMoved = this.#records.manifests.tag(tag, push.digest, nowMs);
+        if (isMoved && this.#replicates) this.#records.tell("tag", tag);
       }
       this.#records.statistics.pushedAt(nowMs);
       this.#records.announce();
@@ -267,7 +272,7 @@ export class Repository extends DurableObject<Env> {
 
   /** KV says for a minute that it has nothing: a replica that was just written is not written again. */
   #restoreReplica(digest: Digest): void {
-    if (!this.#records.manifests.wasReplicated(digest, Date.now() - replicaRestoredMs)) return;
+    if (this.#records.manifests.wasReplicated(digest, Date.now() - replicaRestoredMs)) return;
     this.#records.transaction(() => this.#records.tell("manifest", digest));
   }
 }

@@ -1,0 +1,77 @@
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { digestOf } from "./running-registry.ts";
+import { Start, waiting } from "./start-process.ts";
+
+const repository = "team/app";
+const mediaType = "application/vnd.oci.image.index.v1+json";
+const manifest = JSON.stringify({ schemaVersion: 2, mediaType, manifests: [] });
+const byDigest = `/v2/${repository}/manifests/${digestOf(manifest)}`;
+
+let storagePath = "";
+let running: Start | undefined;
+
+beforeEach(async () => {
+  storagePath = await mkdtemp(join(tmpdir(), "longshore-replicas-"));
+});
+
+afterEach(async () => {
+  await stop();
+  await rm(storagePath, { recursive: true, maxRetries: 10 });
+});
+
+async function start(reads: "strong" | "digest"): Promise<string> {
+  running = new Start([process.execPath, "standalone/start.ts"], {
+    REGISTRY_PORT: "0",
+    REGISTRY_STORAGE_PATH: storagePath,
+    REGISTRY_READS: reads,
+  });
+  return running.url();
+}
+
+async function stop(): Promise<void> {
+  running?.process.kill("SIGTERM");
+  await running?.ended;
+}
+
+async function ask(method: string, url: string, status: number, body?: string): Promise<unknown> {
+  const headers = { "Content-Type": mediaType };
+  const answer = await fetch(url, { method, headers, ...(body === undefined ? {} : { body }) });
+  expect(answer.status).toBe(status);
+  return answer.status === 200 ? answer.json() : undefined;
+}
+
+/** How many manifests and tags KV has. */
+async function replicas(): Promise<[manifests: number, tags: number]> {
+  const count = async (namespace: string): Promise<number> => {
+    const folder = join(storagePath, namespace);
+    const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+    return entries.filter((entry) => entry.isFile()).length;
+  };
+  return [await count("manifests"), await count("tags")];
+}
+
+test("replicas are written where reads ask for them", { timeout: 90_000 }, async () => {
+  let url = await start("strong");
+  await ask("PUT", `${url}/v2/${repository}/manifests/v1`, 201, manifest);
+  // The catalog is told with the replicas.
+  await vi.waitFor(async () => {
+    const { repositories } = (await ask("GET", `${url}/_stats`, 200)) as { repositories: number };
+    expect(repositories).toBe(1);
+  }, waiting);
+  expect(await replicas()).toEqual([0, 0]);
+  await stop();
+
+  url = await start("digest");
+  await ask("GET", url + byDigest, 200);
+  await vi.waitFor(async () => expect(await replicas()).toEqual([1, 0]), waiting);
+  await ask("PUT", `${url}/v2/${repository}/manifests/v2`, 201, manifest);
+  await vi.waitFor(async () => expect(await replicas()).toEqual([1, 1]), waiting);
+  await stop();
+
+  url = await start("strong");
+  await ask("DELETE", url + byDigest, 202);
+  await vi.waitFor(async () => expect(await replicas()).toEqual([0, 0]), waiting);
+});
