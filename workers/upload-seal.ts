@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { createHmac } from "node:crypto";
 import type { SealedSession } from "../durable-objects/upload-state.ts";
 import type { DigestAlgorithm } from "../schemas/digest.ts";
 import { RegistryError } from "../schemas/errors.ts";
@@ -29,28 +30,21 @@ const appendedFlag = 2;
 /** Bits of the algorithm beside appendedFlag. */
 const algorithmFlags: Record<DigestAlgorithm, number> = { sha256: 0, sha512: 1, blake3: 4 };
 
-let sealingKey: CryptoKey | undefined;
+let sealingKey: Uint8Array | undefined;
 
 /**
  * The deployment's key, asked for once per isolate. Only the key is kept, not its promise: a request
  * that is cut off would leave one that never settles to all others.
  */
-async function key(env: Env): Promise<CryptoKey> {
-  if (sealingKey !== undefined) return sealingKey;
-  const bytes = await env.CATALOG.getByName(catalogName).sealingKey();
-  const algorithm = { name: "HMAC", hash: "SHA-256" };
-  sealingKey = await crypto.subtle.importKey("raw", bytes, algorithm, false, ["sign"]);
+async function key(env: Env): Promise<Uint8Array> {
+  sealingKey ??= await env.CATALOG.getByName(catalogName).sealingKey();
   return sealingKey;
 }
 
 async function mac(env: Env, { repository, subject }: Owner, payload: Uint8Array): Promise<Buffer> {
-  const prefix = Buffer.from(`upload session\n${repository}\n${subject}\n`);
-  const signature = await crypto.subtle.sign(
-    "HMAC",
-    await key(env),
-    Buffer.concat([prefix, payload]),
-  );
-  return Buffer.from(signature).subarray(0, macBytes);
+  const hmac = createHmac("sha256", await key(env));
+  hmac.update(`upload session\n${repository}\n${subject}\n`).update(payload);
+  return hmac.digest().subarray(0, macBytes);
 }
 
 async function seal(env: Env, owner: Owner, payload: Buffer): Promise<string> {
