@@ -2,6 +2,7 @@ import { Buffer } from "node:buffer";
 import { parseChecksum } from "./checksum.ts";
 import { Disk, type Slice } from "./disk.ts";
 import { DiskObject, DiskObjectBody } from "./disk-object.ts";
+import type { FileSync } from "./file-sync.ts";
 import type { FreeSpace } from "./free-space.ts";
 import { DiskMultipartUpload, type OpenUploads } from "./multipart-upload.ts";
 import { contentOf } from "./object-content.ts";
@@ -28,7 +29,7 @@ export interface BucketMemory {
 const readAtOnceMax = 50;
 
 /** How often an object is looked for that is another one by the time its files are opened. */
-const looksMax = 10;
+const looksMax = 100;
 
 /**
  * A bucket of R2Bucket's shape over a folder on disk: what R2 does, as far as Longshore uses it.
@@ -45,8 +46,8 @@ export class DiskBucket implements R2Bucket {
   readonly #space: FreeSpace;
 
   /** `service` is the binding of a writable `disk` service for a folder of this bucket alone. */
-  constructor(service: Fetcher, memory: BucketMemory) {
-    this.#objects = new ObjectStore(new Disk(service), memory.objects);
+  constructor(service: Fetcher, memory: BucketMemory, sync?: FileSync) {
+    this.#objects = new ObjectStore(new Disk(service, sync), memory.objects);
     this.#uploads = memory.uploads;
     this.#space = memory.space;
   }

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { viewBytes } from "./checksum.ts";
 import { Disk } from "./disk.ts";
+import type { FileSync } from "./file-sync.ts";
 
 /** https://developers.cloudflare.com/kv/platform/limits/ */
 const keyBytesMax = 512;
@@ -27,8 +28,8 @@ export class DiskKV implements KVNamespace {
   readonly #disk: Disk;
 
   /** `service` is the binding of a writable `disk` service for a folder of this namespace alone. */
-  constructor(service: Fetcher) {
-    this.#disk = new Disk(service);
+  constructor(service: Fetcher, sync?: FileSync) {
+    this.#disk = new Disk(service, sync);
   }
 
   // A dozen overloads say which type asks for which value: no single function is of their type.

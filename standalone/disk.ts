@@ -1,4 +1,5 @@
 import { storageFullText } from "../stores/storage-full.ts";
+import type { FileSync } from "./file-sync.ts";
 
 /** Bytes `offset` to `offset + length - 1` of a file. */
 export interface Slice {
@@ -17,16 +18,18 @@ export interface FolderEntry {
  * the bytes natively. A write goes to a hidden file that is renamed into place when it is whole, so a
  * file is there with all its bytes or not at all; folders are made as needed. A removed file that is
  * being read is read to its end. The service does not sync: what was written survives the death of
- * the process, not of the machine.
+ * the process, and that of the machine if a FileSync is given.
  *
  * Paths are relative, of `a-z 0-9 _ - = ~ .` and `/`, with no name that begins with a dot.
  */
 export class Disk {
   readonly #service: Fetcher;
+  readonly #sync: FileSync | undefined;
 
-  /** `service` is the binding of a writable `disk` service. */
-  constructor(service: Fetcher) {
+  /** `service` is the binding of a writable `disk` service; with `sync`, each write waits for it. */
+  constructor(service: Fetcher, sync?: FileSync) {
     this.#service = service;
+    this.#sync = sync;
   }
 
   #request(path: string, request?: RequestInit): Promise<Response> {
@@ -40,9 +43,13 @@ export class Disk {
       throw new Error(`disk: PUT ${path}: ${storageFullText}: ${String(error)}`);
     });
     if (!response.ok) throw unexpected("PUT", path, response);
+    await this.#sync?.sync(path);
   }
 
-  /** The file, or a slice that lies in it, as a body that nobody has touched; undefined if none. */
+  /**
+   * The file, or what it has of a slice, as a body that nobody has touched; undefined if there is no
+   * file, or nothing of the slice in it.
+   */
   async read(path: string, slice?: Slice): Promise<Response | undefined> {
     const headers = new Headers();
     if (slice !== undefined) {
@@ -52,16 +59,22 @@ export class Disk {
     // 206, or 200 for a slice that is the whole file.
     if (response.ok) return response;
     await response.body?.cancel();
-    if (response.status === 404) return undefined;
+    if (response.status === 404 || response.status === 416) return undefined;
     throw unexpected("GET", path, response);
+  }
+
+  /** The size of a file in bytes; undefined if there is none. */
+  async size(path: string): Promise<number | undefined> {
+    const response = await this.#request(path, { method: "HEAD" });
+    await response.body?.cancel();
+    if (response.ok) return Number(response.headers.get("content-length"));
+    if (response.status === 404) return undefined;
+    throw unexpected("HEAD", path, response);
   }
 
   /** True if there is such a file. */
   async has(path: string): Promise<boolean> {
-    const response = await this.#request(path, { method: "HEAD" });
-    await response.body?.cancel();
-    if (!response.ok && response.status !== 404) throw unexpected("HEAD", path, response);
-    return response.ok;
+    return (await this.size(path)) !== undefined;
   }
 
   /** Removes a file, or a folder with all that is in it; nothing there is fine. */

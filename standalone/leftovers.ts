@@ -1,11 +1,15 @@
 import { open, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import type { ObjectDescriptor } from "./disk-object.ts";
 
 /** R2 aborts an incomplete multipart upload after seven days; so does one machine. */
 const openUploadMsMax = 7 * 24 * 60 * 60 * 1000;
 
 /** The name of the folder of an upload's parts: the last segment of its key, and its id. */
-const partsName = /^(.+)\.[0-9a-f]{32}$/;
+const partsName = /^(.+)\.([0-9a-f]{32})$/;
+
+/** The descriptor of an object of 10,000 parts is shorter. */
+const descriptorBytesMax = 1024 * 1024;
 
 /** The name under which workerd's `disk` service writes a file that is not whole yet. */
 const partialName = /^\..+\.tmp$/;
@@ -40,13 +44,28 @@ interface PartAges {
 /** `objects` is the folder that mirrors `parts`: see object-store.ts. */
 async function removeParts(parts: string, objects: string, ages: PartAges): Promise<void> {
   for await (const { path, name } of entriesOf(parts)) {
-    const [, object] = partsName.exec(name) ?? [];
-    if (object === undefined) {
+    const [, object, uploadId] = partsName.exec(name) ?? [];
+    if (object === undefined || uploadId === undefined) {
       await removeParts(path, join(objects, name), ages);
-    } else if (!(await exists(join(objects, `${object}.object`)))) {
+    } else if (!(await isOfUpload(join(objects, `${object}.object`), uploadId))) {
       const isOpen = await exists(join(path, "upload.json"));
       await removeOlder(path, isOpen ? ages.openBeforeMs : ages.beforeMs);
     }
+  }
+}
+
+/** Whether an object's file is there and may be of an upload: no other way of writing has parts. */
+async function isOfUpload(path: string, uploadId: string): Promise<boolean> {
+  const file = await open(path).catch(() => undefined);
+  if (file === undefined) return false;
+  try {
+    const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(descriptorBytesMax) });
+    const end = buffer.subarray(0, bytesRead).indexOf("\n");
+    if (end < 0) return true;
+    const { parts }: ObjectDescriptor = JSON.parse(buffer.toString("utf8", 0, end));
+    return parts?.uploadId === uploadId;
+  } finally {
+    await file.close();
   }
 }
 

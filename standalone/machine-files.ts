@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { bundleWorkers } from "./bundle.ts";
+import type { TlsFiles } from "./tls-files.ts";
 import { compatibilityDateOf, workerdConfig } from "./workerd-config.ts";
 
 /** What workerd is to run, and where. */
@@ -11,6 +12,10 @@ export interface Machine {
   readonly address: string;
   /** The names of the variables that the Worker gets from workerd's environment. */
   readonly variableNames: readonly string[];
+  /** What HTTPS is served with; HTTP without. */
+  readonly tls?: TlsFiles | undefined;
+  /** The Unix socket of what syncs files, if anything does. */
+  readonly syncSocketPath?: string | undefined;
   /** The source of the Worker, worker.ts but for tests. */
   readonly workerPath?: string;
 }
@@ -20,7 +25,7 @@ export interface Machine {
  * its configuration. Throws what the file system or the bundler throws.
  */
 export async function prepareFiles(machine: Machine): Promise<string> {
-  const { storagePath, address, variableNames } = machine;
+  const { storagePath, address, variableNames, tls, syncSocketPath } = machine;
   const folder = (name: string): string => {
     const path = join(storagePath, name);
     mkdirSync(path, { recursive: true });
@@ -29,20 +34,28 @@ export async function prepareFiles(machine: Machine): Promise<string> {
   const run = folder("run");
   const workers = {
     registry: machine.workerPath ?? join(import.meta.dirname, "worker.ts"),
-    "memory-cache": join(import.meta.dirname, "memory-cache.ts"),
   };
   await bundleWorkers(workers, run);
   const paths = {
     registry: "registry.js",
-    memoryCache: "memory-cache.js",
     blobs: folder("blobs"),
     manifests: folder("manifests"),
     tags: folder("tags"),
     durableObjects: folder("durable-objects"),
+    ...(tls === undefined ? {} : { tls: fromFolder(run, tls) }),
+    ...(syncSocketPath === undefined ? {} : { syncSocket: syncSocketPath }),
   };
   const wranglerToml = readFileSync(join(import.meta.dirname, "../wrangler.toml"), "utf8");
   const date = compatibilityDateOf(wranglerToml);
   const configPath = join(run, "workerd.capnp");
   writeFileSync(configPath, workerdConfig(paths, address, variableNames, date));
   return configPath;
+}
+
+/** The configuration can't name files by absolute paths. */
+function fromFolder(
+  folder: string,
+  { certificatePath, keyPath }: TlsFiles,
+): { certificate: string; key: string } {
+  return { certificate: relative(folder, certificatePath), key: relative(folder, keyPath) };
 }

@@ -1,12 +1,15 @@
 import type { Disk } from "./disk.ts";
 import { DiskObject, type ObjectDescriptor } from "./disk-object.ts";
 import type { FreeSpace } from "./free-space.ts";
-import { contentOf, partSize, writeContent } from "./object-content.ts";
+import { contentOf, hasParts, partSize, writeContent } from "./object-content.ts";
 import { type ObjectStore, partsPath, randomId } from "./object-store.ts";
 import { checkObjectSize, checkPartNumber, checkPartSizes, r2Error } from "./r2-rules.ts";
 
 /** In an upload's folder: its key's metadata; the upload is open while this file is there. */
 const openFile = "upload.json";
+
+/** A part's file: its number and its etag. */
+const partName = /^\d+\.[0-9a-f]{32}-\d+$/;
 
 interface OpenUpload {
   readonly customMetadata: Readonly<Record<string, string>>;
@@ -33,23 +36,29 @@ export class OpenUploads {
     this.#uploads.set(folder, { customMetadata, parts: new Map(), state: "open" });
   }
 
-  /** The open upload in this folder, from disk after a restart; undefined if there is none. */
+  /**
+   * The open upload in this folder, from disk after a restart; undefined if there is none, or a power
+   * cut has taken any of its bytes.
+   */
   async find(disk: Disk, folder: string): Promise<OpenUpload | undefined> {
     const known = this.#uploads.get(folder);
     if (known !== undefined) return known;
     const file = await disk.read(`${folder}/${openFile}`);
-    const { customMetadata } = (await file?.json<Pick<OpenUpload, "customMetadata">>()) ?? {};
+    const text = (await file?.text()) ?? "";
     const entries = await disk.list(`${folder}/`);
-    if (customMetadata === undefined || entries === undefined) return undefined;
-    const parts = new Map<number, string[]>();
-    for (const { name } of entries) {
-      const [partNumber, etag] = name.split(".", 2);
-      if (name === openFile || partNumber === undefined || etag === undefined) continue;
-      parts.set(Number(partNumber), [...(parts.get(Number(partNumber)) ?? []), etag]);
-    }
+    if (!text.endsWith("}") || entries === undefined) return undefined;
+    const { customMetadata }: Pick<OpenUpload, "customMetadata"> = JSON.parse(text);
+    const names = entries.map(({ name }) => name).filter((name) => partName.test(name));
+    const isWhole = await hasParts(disk, folder, names);
     // Whoever was here in the meantime may have added parts to what it had found itself.
     const raced = this.#uploads.get(folder);
     if (raced !== undefined) return raced;
+    if (!isWhole) return undefined;
+    const parts = new Map<number, string[]>();
+    for (const name of names) {
+      const [partNumber = "", etag = ""] = name.split(".", 2);
+      parts.set(Number(partNumber), [...(parts.get(Number(partNumber)) ?? []), etag]);
+    }
     const upload: OpenUpload = { customMetadata, parts, state: "open" };
     this.#uploads.set(folder, upload);
     return upload;

@@ -5,6 +5,8 @@ import { streamLength } from "./stream-length.ts";
 
 /** Two of these are in use while a body is hashed: one is read while the other is written. */
 const blockBytes = 512 * 1024;
+/** A body up to this is read whole, and written in one go. */
+const readWholeBytesMax = 2 * blockBytes;
 
 /** What a put or a part is to store: a native stream of known length, or bytes at hand. */
 export interface Content {
@@ -50,6 +52,8 @@ export async function writeContent(
     await disk.write(path, head === undefined ? source : Buffer.concat([head, source]));
   } else if (head === undefined) {
     await disk.write(path, source);
+  } else if (length > 0 && length <= readWholeBytesMax) {
+    await disk.write(path, await wholeVerified(source, head, length, verifier));
   } else {
     const { readable, writable } = new FixedLengthStream(head.byteLength + length);
     const written = disk.write(path, readable);
@@ -74,6 +78,33 @@ function taken(writer: WritableStreamDefaultWriter<Uint8Array>, block: Uint8Arra
   return writing;
 }
 
+/** A head and behind it a stream of known length, not empty, if it is what the verifier expects. */
+async function wholeVerified(
+  source: ReadableStream<Uint8Array>,
+  head: Uint8Array,
+  length: number,
+  verifier: Verifier | undefined,
+): Promise<Uint8Array> {
+  const reader = source.getReader({ mode: "byob" });
+  try {
+    const room = new Uint8Array(head.byteLength + length);
+    const { value } = await reader.readAtLeast(length, room.subarray(head.byteLength));
+    if (value === undefined || value.byteLength < length) throw endedBefore(length);
+    verifier?.update(value);
+    verifier?.end();
+    const file = new Uint8Array(value.buffer);
+    file.set(head);
+    return file;
+  } finally {
+    // What is left of the body is read by who answers: its client may read no answer before.
+    reader.releaseLock();
+  }
+}
+
+function endedBefore(length: number): Error {
+  return new Error(`the body ended before its ${length} bytes`);
+}
+
 /**
  * Copies a head, and a stream of known length through the verifier. The last block is held back until
  * the hash is known to be right, so that a wrong one ends the write before the file takes its name.
@@ -96,7 +127,7 @@ async function copyVerified(
       const wanted = Math.min(size, length - at);
       const { value } = await reader.readAtLeast(wanted, new Uint8Array(free, 0, wanted));
       if (value === undefined || value.byteLength < wanted) {
-        throw new Error(`the body ended before its ${length} bytes`);
+        throw endedBefore(length);
       }
       verifier?.update(value);
       at += wanted;
@@ -173,6 +204,16 @@ async function pipeFiles(
   } catch (error) {
     await target.abort(error).catch(() => {});
   }
+}
+
+/** True if the files of these parts are in a folder, each with the size that it was written with. */
+export async function hasParts(
+  disk: Disk,
+  folder: string,
+  names: readonly string[],
+): Promise<boolean> {
+  const sizes = await Promise.all(names.map((name) => disk.size(`${folder}/${name}`)));
+  return names.every((name, at) => sizes[at] === partSize(name));
 }
 
 /** The size in bytes that a part's file name (`<number>.<random id>-<size>`) ends with. */

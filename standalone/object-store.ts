@@ -1,7 +1,7 @@
 import { RecentMap } from "../workers/recent-map.ts";
 import type { Disk, Slice } from "./disk.ts";
 import type { ObjectDescriptor } from "./disk-object.ts";
-import { type Content, filesContent, writeContent } from "./object-content.ts";
+import { type Content, filesContent, hasParts, writeContent } from "./object-content.ts";
 import { keysOf } from "./object-keys.ts";
 import { objectPath } from "./object-path.ts";
 
@@ -86,9 +86,22 @@ export class ObjectStore {
       const bytes = await file.bytes();
       const end = bytes.indexOf(lineFeed);
       if (end < 0 && bytes.byteLength === length) continue;
+      if (end < 0) return undefined;
       const descriptor = await new Response(bytes.subarray(0, end)).json<ObjectDescriptor>();
-      return { descriptor, bytesOffset: end + 1 };
+      const found = { descriptor, bytesOffset: end + 1 };
+      return (await this.#isWhole(found, fileSize(file))) ? found : undefined;
     }
+  }
+
+  /**
+   * False if bytes are missing, as after a power cut if nothing was synced: such an object is taken for
+   * none, so that its bytes are found to be lost, and taken once more.
+   */
+  async #isWhole({ descriptor, bytesOffset }: StoredObject, size: number): Promise<boolean> {
+    const { key, parts } = descriptor;
+    if (parts === undefined) return size === bytesOffset + descriptor.size;
+    if (parts.names.length > cachedPartsMax) return true;
+    return hasParts(this.disk, partsPath(key, parts.uploadId), parts.names);
   }
 
   /** The first `limit` keys that begin with `prefix` and come behind `after`, and whether there are more. */
@@ -105,15 +118,23 @@ export class ObjectStore {
     return { keys, more: false };
   }
 
-  /** Writes an object, which is the one under its key once all is written and verified. */
+  /**
+   * Writes an object, which is the one under its key once all is written and verified. Parts of the
+   * one before it go at once if that is known, else with the leftovers.
+   */
   async put(descriptor: ObjectDescriptor, content?: Content): Promise<void> {
     const { key } = descriptor;
-    const previous = await this.find(key);
+    const previous = this.#cache.get(key);
     const line = new TextEncoder().encode(`${JSON.stringify(descriptor)}\n`);
     this.#cache.forget(key);
+    const { changes } = this.#cache;
     const { checksum } = descriptor;
     await writeContent(this.disk, filePath(key), content ?? noContent, line, checksum);
+    const isAlone = this.#cache.changes === changes;
     this.#cache.forget(key);
+    if (isAlone) {
+      this.#cache.remember({ descriptor, bytesOffset: line.byteLength }, this.#cache.changes);
+    }
     const { parts } = previous?.descriptor ?? {};
     if (parts !== undefined && parts.uploadId !== descriptor.parts?.uploadId) {
       await this.disk.remove(partsPath(key, parts.uploadId));
@@ -132,8 +153,7 @@ export class ObjectStore {
     if (parts === undefined) {
       const slice = { offset: bytesOffset + range.offset, length: range.length };
       file = await this.disk.read(filePath(key), slice);
-      const total = Number(file?.headers.get("content-range")?.split("/")[1]);
-      if (file !== undefined && total !== bytesOffset + size) {
+      if (file !== undefined && fileSize(file) !== bytesOffset + size) {
         await file.body?.cancel();
         file = undefined;
       }
@@ -154,6 +174,11 @@ export class ObjectStore {
     const { parts } = found.descriptor;
     if (parts !== undefined) await this.disk.remove(partsPath(key, parts.uploadId));
   }
+}
+
+/** The size of a file that was read, all of it or a slice. */
+function fileSize({ headers }: Response): number {
+  return Number(headers.get("content-range")?.split("/")[1] ?? headers.get("content-length"));
 }
 
 const noContent: Content = { source: new Uint8Array(), length: 0 };

@@ -4,17 +4,22 @@ import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { parseAccessConfiguration } from "../schemas/access-configuration.ts";
 import { parseConfiguration } from "../schemas/configuration.ts";
+import { Variables } from "../schemas/variables.ts";
+import { type Environment, given, type Listening, parseListening } from "./listening.ts";
 import { loopbackOnly } from "./loopback.ts";
+import { syncSocketPath } from "./sync-service.ts";
+import { parseTlsFiles, type TlsFiles, tlsVariables } from "./tls-files.ts";
 import { keptTokenKey } from "./token-key.ts";
 
 /** How one machine runs, as the environment says. */
 export interface Settings {
-  /** A name or an address to listen on. */
-  readonly host: string;
-  /** 0 lets the system choose. */
-  readonly port: number;
+  readonly listening: Listening;
+  /** What HTTPS is served with; undefined for HTTP. */
+  readonly tls: TlsFiles | undefined;
   /** The folder, absolute, that holds everything. */
   readonly storagePath: string;
+  /** Where what syncs files listens; undefined if they are left to the system. */
+  readonly syncSocketPath: string | undefined;
   /** What the Worker gets as variables: REGISTRY_* and the users, completed, files by their content. */
   readonly variables: Readonly<Record<string, string>>;
 }
@@ -44,16 +49,18 @@ const fileBytesMax = 130_000;
 const accessVariablePattern =
   /^(?:REGISTRY_AUTH_|REGISTRY_ACCESS_CONTROL_|PASSWORD$|READONLY_(?:USERNAME|PASSWORD)$)/;
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
 /**
- * The settings in the environment: REGISTRY_HOST (127.0.0.1), REGISTRY_PORT or else PORT (5000),
- * REGISTRY_STORAGE_PATH (./data); an empty variable counts as not set. The Worker's own variables are
- * checked as the Worker does. Reads the files that variables name, and makes the key that signs
- * tokens where one is needed and none is configured. Throws WrongSetting.
+ * The settings in the environment: where to listen, REGISTRY_STORAGE_PATH (./data), REGISTRY_TLS_CERT
+ * and REGISTRY_TLS_KEY (none), REGISTRY_FSYNC (false); an empty variable counts as not set. The
+ * Worker's own variables are checked as the Worker does. Reads the files that variables name, and makes
+ * the key that signs tokens where one is needed and none is configured. Throws WrongSetting.
  */
 export function parseSettings(environment: Environment): Settings {
-  const host = given(environment, "REGISTRY_HOST") ?? "127.0.0.1";
+  const { listening, problems: portProblems } = parseListening(environment);
+  const { tls, problems: tlsProblems } = parseTlsFiles(
+    given(environment, tlsVariables.certificate),
+    given(environment, tlsVariables.key),
+  );
   const storagePath = resolve(given(environment, "REGISTRY_STORAGE_PATH") ?? "data");
   const variables: Record<string, string> = {};
   for (const [name, value] of Object.entries(environment)) {
@@ -63,23 +70,38 @@ export function parseSettings(environment: Environment): Settings {
   // One machine has no replicas to read from: the objects are as near.
   variables["REGISTRY_READS"] = given(environment, "REGISTRY_READS") ?? "strong";
   if (!isAccessConfigured(environment)) {
-    variables["REGISTRY_AUTH_TYPE"] = openOnLoopback(host);
+    variables["REGISTRY_AUTH_TYPE"] = openOnLoopback(listening.host);
     variables[loopbackOnly] = "true";
   } else if (needsTokenKey(variables)) {
     variables["REGISTRY_AUTH_TOKEN_PRIVATEKEY"] = tokenKeyIn(storagePath);
   }
-  const port = parsePort(environment);
+  const sync = parseSync(environment, storagePath);
   const problems = [
+    ...portProblems,
+    ...tlsProblems,
+    ...sync.problems,
     ...parseAccessConfiguration(variables).problems,
     ...parseConfiguration(variables).problems,
   ];
   if (problems.length > 0) throw new WrongSetting(problems.join("\n"));
-  return {
-    host,
-    port,
-    storagePath,
-    variables,
-  };
+  return { listening, tls, storagePath, syncSocketPath: sync.socketPath, variables };
+}
+
+/** Where what syncs files is to listen, if it is wanted. */
+function parseSync(
+  environment: Environment,
+  storagePath: string,
+): { readonly socketPath: string | undefined; readonly problems: readonly string[] } {
+  const name = "REGISTRY_FSYNC";
+  const variables = new Variables(environment);
+  const wanted = variables.oneOf(name, "false", ["false", "true"]);
+  if (wanted === "false") return { socketPath: undefined, problems: variables.problems };
+  const socketPath = syncSocketPath(storagePath);
+  if (socketPath !== undefined) return { socketPath, problems: [] };
+  const problem =
+    `${name} is "true", which needs a Unix socket in REGISTRY_STORAGE_PATH "${storagePath}": that ` +
+    `path is too long for one, a link to the folder may be shorter`;
+  return { socketPath, problems: [problem] };
 }
 
 /** A path here, the content itself when deployed. */
@@ -126,21 +148,6 @@ function tokenKeyIn(storagePath: string): string {
   }
 }
 
-function given(environment: Environment, name: string): string | undefined {
-  const value = environment[name];
-  return value === "" ? undefined : value;
-}
-
-function parsePort(environment: Environment): number {
-  const name = given(environment, "REGISTRY_PORT") === undefined ? "PORT" : "REGISTRY_PORT";
-  const text = given(environment, name) ?? "5000";
-  const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
-  if (port <= 65_535) return port;
-  throw new WrongSetting(
-    `${name} is "${text}"; allowed is a whole number from 0 (any free port) to 65535`,
-  );
-}
-
 /** Who listens to others has to say who may come in; on loopback that is whoever is here. */
 function openOnLoopback(host: string): string {
   if (isLoopback(host)) return "none";
@@ -155,9 +162,4 @@ function openOnLoopback(host: string): string {
 function isLoopback(host: string): boolean {
   if (host === "localhost" || host === "::1") return true;
   return isIP(host) === 4 && host.startsWith("127.");
-}
-
-/** `host:port`, with brackets around an IPv6 address. */
-export function address(host: string, port: number): string {
-  return isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -5,7 +5,8 @@
  *   <folder>/blobs/                 what R2 holds when deployed (see object-store.ts)
  *   <folder>/manifests/, tags/      what KV holds (see disk-kv.ts)
  *   <folder>/durable-objects/       their SQLite files, workerd's own, in a folder for each class
- *   <folder>/run/                   what workerd was started with, made anew by each start
+ *   <folder>/run/                   what workerd was started with, made anew by each start, and the
+ *                                   socket of what syncs files (see sync-service.ts)
  *   <folder>/reserve                given up when the disk is full (see space-watch.ts)
  *   <folder>/lock                   held while it runs (see storage-lock.ts)
  */
@@ -13,10 +14,13 @@ import { mkdirSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { removeEmptyObjects, removeLeftovers } from "./leftovers.ts";
+import { address, checkAlive, type Listening, ownAddress } from "./listening.ts";
 import { prepareFiles } from "./machine-files.ts";
-import { address, parseSettings, type Settings, WrongSetting } from "./settings.ts";
+import { parseSettings, type Settings, WrongSetting } from "./settings.ts";
 import { watchFreeSpace } from "./space-watch.ts";
 import { StorageLock } from "./storage-lock.ts";
+import { SyncService } from "./sync-service.ts";
+import { type TlsFiles, tlsVariables } from "./tls-files.ts";
 import { type WorkerdEnd, WorkerdProcess } from "./workerd-process.ts";
 
 /** How long requests under way may take after a signal to stop. */
@@ -35,23 +39,35 @@ const parentCheckMs = 250;
 class CannotStart extends Error {}
 
 async function start(settings: Settings): Promise<void> {
-  await checkAddress(settings);
-  const lock = takeStorage(settings.storagePath);
+  const { listening, tls, storagePath, syncSocketPath, variables } = settings;
+  await checkAddress(listening);
+  const lock = takeStorage(storagePath);
   const configPath = await prepareFiles({
-    storagePath: settings.storagePath,
-    address: address(settings.host, settings.port),
-    variableNames: Object.keys(settings.variables),
+    storagePath,
+    address: address(listening),
+    variableNames: Object.keys(variables),
+    tls,
+    syncSocketPath,
   });
-  await removeEmptyObjects(join(settings.storagePath, "durable-objects"));
-  await watchFreeSpace(settings.storagePath);
-  const workerd = new WorkerdProcess(configPath, settings.variables);
+  await removeEmptyObjects(join(storagePath, "durable-objects"));
+  await watchFreeSpace(storagePath);
+  const syncs = await startSyncs(storagePath, syncSocketPath);
+  const workerd = new WorkerdProcess(configPath, variables);
   const stopping = askedToStop();
-  const serving = serve(settings, workerd);
+  const serving = serve(settings, workerd, syncs);
   const end = await Promise.race([stopping, workerd.ended, serving]);
   if (typeof end === "string") throw new CannotStart(`workerd ended by itself: ${end}`);
   console.log(`Longshore stops; requests under way have ${stopGraceMs / 1000} s to finish`);
   await workerd.stop(stopGraceMs);
   lock.release();
+}
+
+/** What syncs files, where that is wanted. */
+async function startSyncs(
+  storagePath: string,
+  socketPath: string | undefined,
+): Promise<SyncService | undefined> {
+  return socketPath === undefined ? undefined : SyncService.start(storagePath, socketPath);
 }
 
 /** Settles at the first signal to stop, or when npm, whose signals would have come here, is gone. */
@@ -85,7 +101,8 @@ function takeStorage(folder: string): StorageLock {
 }
 
 /** Listens for a moment, for the system's own word on whether workerd will be able to. */
-async function checkAddress({ host, port }: Settings): Promise<void> {
+async function checkAddress(listening: Listening): Promise<void> {
+  const { host, port } = listening;
   const server = createServer();
   try {
     await new Promise<void>((resolve, reject) => {
@@ -97,7 +114,7 @@ async function checkAddress({ host, port }: Settings): Promise<void> {
     const reason =
       code === "EADDRINUSE" ? "something listens there already" : `the system says ${String(code)}`;
     throw new CannotStart(
-      `can't listen on ${address(host, port)} (REGISTRY_HOST, REGISTRY_PORT): ${reason}`,
+      `can't listen on ${address(listening)} (REGISTRY_HOST, REGISTRY_PORT): ${reason}`,
     );
   } finally {
     server.close();
@@ -105,8 +122,14 @@ async function checkAddress({ host, port }: Settings): Promise<void> {
 }
 
 /** Announces itself, tidies up, now and every few hours, and goes on until workerd ends. */
-async function serve(settings: Settings, workerd: WorkerdProcess): Promise<WorkerdEnd> {
-  await announce(settings, workerd);
+async function serve(
+  settings: Settings,
+  workerd: WorkerdProcess,
+  syncs: SyncService | undefined,
+): Promise<WorkerdEnd> {
+  const port = await workerd.listening;
+  await syncs?.syncFolders();
+  await announce({ ...settings.listening, port }, settings.tls);
   await tidyUp(settings);
   setInterval(() => void tidyUp(settings), tidyMs).unref();
   return workerd.ended;
@@ -121,20 +144,20 @@ async function tidyUp({ storagePath }: Settings): Promise<void> {
 }
 
 /** Waits until requests are answered and says where, and what to do next. */
-async function announce({ host }: Settings, workerd: WorkerdProcess): Promise<void> {
-  const port = await workerd.listening;
-  const anywhere: Record<string, string> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
-  const reachable = address(anywhere[host] ?? host, port);
-  const signal = AbortSignal.timeout(readyMsMax);
-  const answer = await fetch(`http://${reachable}/healthz`, { signal });
-  await answer.arrayBuffer();
+async function announce(listening: Listening, tls: TlsFiles | undefined): Promise<void> {
+  await checkAlive(listening, readyMsMax);
+  const reachable = ownAddress(listening);
   console.log(
-    `Longshore listens on http://${address(host, port)}
+    `Longshore listens on ${listening.scheme}://${address(listening)}
 
   docker tag alpine ${reachable}/team/app:1
   docker push ${reachable}/team/app:1
 `,
   );
+  if (tls !== undefined && tls.expiresMs <= Date.now()) {
+    const expired = new Date(tls.expiresMs).toISOString();
+    console.warn(`longshore: ${tlsVariables.certificate} expired on ${expired}: clients refuse it`);
+  }
 }
 
 try {

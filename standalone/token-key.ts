@@ -22,6 +22,7 @@ function makeKey(storagePath: string, path: string): void {
   });
   mkdirSync(storagePath, { recursive: true, mode: 0o700 });
   const unfinishedPath = `${path}.${process.pid}`;
-  writeFileSync(unfinishedPath, privateKey, { mode: 0o600 });
+  // Synced, or a power cut could leave an empty file under the name.
+  writeFileSync(unfinishedPath, privateKey, { mode: 0o600, flush: true });
   renameSync(unfinishedPath, path);
 }

@@ -19,9 +19,11 @@ import { refuse } from "../workers/observed.ts";
 import { routePath } from "../workers/route-path.ts";
 import { healthPath, readyPath } from "../workers/routes/health.ts";
 import { FailureCounts } from "./failure-counts.ts";
+import { FileSync } from "./file-sync.ts";
 import { FreeSpace } from "./free-space.ts";
 import { OpenUploads } from "./multipart-upload.ts";
 import { isFromLoopback, loopbackOnly } from "./loopback.ts";
+import { keepCachesInMemory } from "./memory-cache.ts";
 import { ObjectCache } from "./object-store.ts";
 
 /** The bindings of the configuration that workerd-config.ts writes. */
@@ -32,8 +34,12 @@ interface MachineEnv extends Omit<
   readonly BLOBS: Fetcher;
   readonly MANIFESTS: Fetcher;
   readonly TAGS: Fetcher;
+  /** There with REGISTRY_FSYNC alone. */
+  readonly SYNC?: Fetcher;
   readonly [loopbackOnly]?: string;
 }
+
+keepCachesInMemory();
 
 /** The Worker and all objects live in one isolate, so what this module holds is the only one. */
 const blobsMemory = {
@@ -53,15 +59,20 @@ function deployedEnv(env: MachineEnv): Env {
   if (known !== undefined) return known;
   const deployed: Omit<Env, "ANALYTICS"> = {
     ...env,
-    BLOBS: new DiskBucket(env.BLOBS, blobsMemory),
-    MANIFESTS: new DiskKV(env.MANIFESTS),
-    TAGS: new DiskKV(env.TAGS),
+    BLOBS: new DiskBucket(env.BLOBS, blobsMemory, syncOf(env, "blobs")),
+    MANIFESTS: new DiskKV(env.MANIFESTS, syncOf(env, "manifests")),
+    TAGS: new DiskKV(env.TAGS, syncOf(env, "tags")),
     LOGIN_FAILURES: new FailureCounts(),
   };
   // Without ANALYTICS, what happens is counted here, in the one isolate that there is.
   const complete = deployed as Env;
   deployedEnvs.set(env, complete);
   return complete;
+}
+
+/** What syncs a folder of the storage folder, where that is wanted. */
+function syncOf({ SYNC }: MachineEnv, folder: string): FileSync | undefined {
+  return SYNC && new FileSync(SYNC, folder);
 }
 
 /** The environment of objects: what they ask for is counted too. */

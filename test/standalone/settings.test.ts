@@ -108,8 +108,8 @@ describe("who is open to all", () => {
     ["with users", alice],
     ["when that was said", { REGISTRY_AUTH_TYPE: "none" }],
   ])("is listened for on 0.0.0.0 %s", (_, environment) => {
-    const { host, variables } = settingsOf({ ...environment, REGISTRY_HOST: "0.0.0.0" });
-    expect(host).toBe("0.0.0.0");
+    const { listening, variables } = settingsOf({ ...environment, REGISTRY_HOST: "0.0.0.0" });
+    expect(listening.host).toBe("0.0.0.0");
     expect(variables["REGISTRY_AUTH_TYPE"]).toBe(environment["REGISTRY_AUTH_TYPE"]);
   });
 });

@@ -34,7 +34,7 @@ export class Start {
   /** The address it says it listens on, once it does. */
   async url(): Promise<string> {
     return vi.waitFor(() => {
-      const [, url] = /listens on (http:\S+)/.exec(this.output) ?? [];
+      const [, url] = /listens on (https?:\S+)/.exec(this.output) ?? [];
       if (url === undefined) throw new Error(`not ready: ${this.output}${this.errors}`);
       return url;
     }, waiting);
