@@ -36,7 +36,6 @@ export default defineConfig({
         "test/collection/*.test.ts",
         "test/durable-objects/**/*.test.ts",
         "test/failures/*.test.ts",
-        "test/schemas/**/*.test.ts",
         "test/telemetry/*.test.ts",
       ]),
       registryTests("stale replicas", "test/doubles/stale-replicas.ts", [
@@ -65,6 +64,7 @@ export default defineConfig({
         MODEL_RUNS: process.env["MODEL_RUNS"] ?? "1",
         MODEL_SEED: process.env["MODEL_SEED"] ?? "20261121",
       }),
+      { test: { name: "schemas", include: ["test/schemas/*.test.ts"], isolate: false } },
       { test: { name: "deployments", include: ["test/deployments/*.test.ts"] } },
       { test: { name: "standalone", include: ["test/standalone/**/*.test.ts"] } },
       { test: { name: "fuzz", include: ["test/fuzz/*.test.ts"], testTimeout: 600_000 } },

@@ -1,0 +1,3 @@
+module longshore.test/load
+
+go 1.26
