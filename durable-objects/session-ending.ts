@@ -1,10 +1,8 @@
 import type { Digest } from "../schemas/digest.ts";
 import { blobIndexName, catalogName } from "../schemas/storage-keys.ts";
 import type { SessionStore } from "./session-store.ts";
+import { isUnknownUpload } from "./upload-refusal.ts";
 import { hasEnded, type UploadState } from "./upload-state.ts";
-
-/** R2's error for a multipart upload that there is not, or not any more. */
-const unknownUpload = /\(10024\)/;
 
 /** How an upload session ends: what it stored goes, and the catalog is told. */
 export class SessionEnding {
@@ -59,7 +57,7 @@ export class SessionEnding {
         .abort()
         .catch((error: unknown) => {
           // Completed, by a request that was cut off before it could say so; or ended by R2 itself.
-          if (stage === "open" && !unknownUpload.test(String(error))) throw error;
+          if (stage === "open" && !isUnknownUpload(error)) throw error;
         });
     }
     if (stage !== "open") await this.#env.BLOBS.delete(key);

@@ -170,3 +170,23 @@ describe("an object that R2 does not find for a moment", () => {
     await expectReadable(repository, digest, bytes);
   });
 });
+
+test.each([
+  ["a chunk", "PATCH"],
+  ["its end", "PUT"],
+] as const)("%s of an upload whose parts R2 has ended is 404: begin anew", async (_, method) => {
+  const uploads: Promise<R2MultipartUpload>[] = [];
+  const create = env.BLOBS.createMultipartUpload.bind(env.BLOBS);
+  vi.spyOn(env.BLOBS, "createMultipartUpload").mockImplementation((...args) => {
+    const upload = create(...args);
+    uploads.push(upload);
+    return upload;
+  });
+  const location = await startUpload(newRepository());
+  const bytes = randomBytes(9 * 1024 * 1024);
+  expect((await send("PATCH", location, { body: stream(bytes) })).status).toBe(202);
+  for (const upload of await Promise.all(uploads)) await upload.abort();
+  const path = method === "PUT" ? `${location}?digest=${digestOf(bytes)}` : location;
+  const body = method === "PATCH" ? { body: stream(bytes) } : {};
+  expect(await refusal(await send(method, path, body))).toEqual([404, "BLOB_UPLOAD_UNKNOWN"]);
+});
