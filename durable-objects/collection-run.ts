@@ -207,7 +207,7 @@ export class CollectionRun {
     for (const { digest, token } of tokens) {
       this.#sql.exec(
         "INSERT OR REPLACE INTO dropped_tokens VALUES (?, ?, ?)",
-        blobIndexName(digest),
+        blobIndexName(this.#env, digest),
         digest,
         token,
       );

@@ -99,7 +99,7 @@ async function unknownObjects(
   objects: readonly ListedObject[],
 ): Promise<{ unknown: readonly ListedObject[]; failures: number }> {
   let unknown = objects;
-  for (const name of blobIndexNames()) {
+  for (const name of blobIndexNames(env)) {
     if (unknown.length === 0) break;
     const keys = unknown.map(({ key }) => key);
     try {
@@ -120,18 +120,21 @@ async function discardUnclaimed(
   objects: readonly ListedObject[],
   dryRun: boolean,
 ): Promise<BlobTotals & { failures: number }> {
-  const answers = await mapAtOnce([...Map.groupBy(objects, indexOf)], async ([name, ours]) => {
-    const unclaimed = ours.map(({ key, size, digest = "" as const }) => ({ key, size, digest }));
-    try {
-      const totals = await env.BLOB_INDEX.getByName(name).discardUnclaimed(unclaimed, dryRun);
-      // So that a collection finds it, though no blob came to it yet.
-      if (totals.layers > 0 && !dryRun) await env.CATALOG.getByName(catalogName).addIndex(name);
-      return { ...totals, failures: 0 };
-    } catch (error) {
-      log("warn", "index not asked", { index: name, error: String(error) });
-      return { ...noBlobs, failures: 1 };
-    }
-  });
+  const answers = await mapAtOnce(
+    [...Map.groupBy(objects, (object) => indexOf(env, object))],
+    async ([name, ours]) => {
+      const unclaimed = ours.map(({ key, size, digest = "" as const }) => ({ key, size, digest }));
+      try {
+        const totals = await env.BLOB_INDEX.getByName(name).discardUnclaimed(unclaimed, dryRun);
+        // So that a collection finds it, though no blob came to it yet.
+        if (totals.layers > 0 && !dryRun) await env.CATALOG.getByName(catalogName).addIndex(name);
+        return { ...totals, failures: 0 };
+      } catch (error) {
+        log("warn", "index not asked", { index: name, error: String(error) });
+        return { ...noBlobs, failures: 1 };
+      }
+    },
+  );
   const discarded = { layers: 0, bytes: 0, failures: 0 };
   for (const { layers, bytes, failures } of answers) {
     discarded.layers += layers;
@@ -142,6 +145,6 @@ async function discardUnclaimed(
 }
 
 /** The index that deletes an object: the one of its digest, or any. */
-function indexOf({ digest }: ListedObject): string {
-  return digest === undefined ? (blobIndexNames()[0] ?? "") : blobIndexName(digest);
+function indexOf(env: Env, { digest }: ListedObject): string {
+  return digest === undefined ? (blobIndexNames(env)[0] ?? "") : blobIndexName(env, digest);
 }

@@ -58,7 +58,7 @@ export class OutboxSender {
 
   async #sendDrop(key: string): Promise<void> {
     const [digest, token] = key.split(" ") as [Digest, HolderToken];
-    const index = this.#env.BLOB_INDEX.getByName(blobIndexName(digest));
+    const index = this.#env.BLOB_INDEX.getByName(blobIndexName(this.#env, digest));
     const { layers, bytes } = await index.drop([{ digest, token }]);
     this.#freed = { layers: this.#freed.layers + layers, bytes: this.#freed.bytes + bytes };
   }

@@ -101,7 +101,7 @@ export class Repository extends DurableObject<Env> {
     if (link === undefined) return refuse("BLOB_UNKNOWN", digest);
     const { size, token } = link;
     if (link.key !== key) return done({ digest, key: link.key, size });
-    const index = this.env.BLOB_INDEX.getByName(blobIndexName(digest));
+    const index = this.env.BLOB_INDEX.getByName(blobIndexName(this.env, digest));
     const located = await index.locate({ digest, token, repository: name });
     if (!located.ok) return located;
     return this.#records.change<Outcome<Link>>(name, () => {

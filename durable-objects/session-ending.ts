@@ -40,7 +40,7 @@ export class SessionEnding {
 
   /** Has bytes deleted that were verified, unless they are claimed. */
   async discard({ key, offset, multipartId }: UploadState, digest: Digest): Promise<void> {
-    const index = this.#env.BLOB_INDEX.getByName(blobIndexName(digest));
+    const index = this.#env.BLOB_INDEX.getByName(blobIndexName(this.#env, digest));
     await index.discardUnclaimed([{ key, size: offset, digest }]);
     if (multipartId === undefined) return;
     // Not completed yet, or it is no more: then this fails.

@@ -119,7 +119,7 @@ export class UploadCommit {
   async #link(state: UploadState, stored: StoredBlob, digest: Digest): Promise<Outcome<undefined>> {
     const { repository } = state;
     const token = newHolderToken(Date.now(), crypto.randomUUID());
-    const index = this.#env.BLOB_INDEX.getByName(blobIndexName(digest));
+    const index = this.#env.BLOB_INDEX.getByName(blobIndexName(this.#env, digest));
     const claimed = await index.claim({ digest, token, repository }, stored);
     if (!claimed.ok) return claimed;
     const { key, size } = claimed.value;

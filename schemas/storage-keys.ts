@@ -8,8 +8,8 @@
  *                                              as JSON; metadata: media type and size of the manifest
  * KV  TAGS       <repository>:<tag>            empty; metadata: digest, media type and size
  *
- * Durable Objects by name: Repository `<repository>`, BlobIndex `<algorithm>:<first two hex digits>`,
- * UploadSession `<session id>`, Catalog `catalog`, Maintenance `maintenance`. The URLs are keys of the data centre's cache.
+ * Durable Objects by name: Repository `<repository>`, BlobIndex `<algorithm>:<first two hex digits>` or
+ * `<algorithm>`, UploadSession `<session id>`, Catalog `catalog`, Maintenance `maintenance`. The URLs are keys of the data centre's cache.
  *
  * The longest KV key is 255 + 1 + 135 bytes, below KV's limit of 512.
  */
@@ -79,13 +79,21 @@ export function tagReplicaKey(repository: RepositoryName, tag: Tag): string {
   return `${repository}:${tag}`;
 }
 
-/** The BlobIndex that answers for a digest: one of 256 per algorithm. */
-export function blobIndexName(digest: Digest): string {
-  return `${algorithmOf(digest)}:${hexOf(digest).slice(0, 2)}`;
+/** The binding by which a deployment has one BlobIndex for each algorithm; it never changes that. */
+export const oneBlobIndex = "ONE_BLOB_INDEX";
+
+/**
+ * The BlobIndex that answers for a digest: one of 256 per algorithm, so that pushes from everywhere
+ * meet different ones, or the only one of `env`, where all objects are on one machine anyway.
+ */
+export function blobIndexName(env: object, digest: Digest): string {
+  const algorithm = algorithmOf(digest);
+  return oneBlobIndex in env ? algorithm : `${algorithm}:${hexOf(digest).slice(0, 2)}`;
 }
 
 /** Every BlobIndex that there may be. */
-export function blobIndexNames(): string[] {
+export function blobIndexNames(env: object): string[] {
+  if (oneBlobIndex in env) return [...digestAlgorithms];
   const prefixes = Array.from({ length: 256 }, (_, at) => at.toString(16).padStart(2, "0"));
   return digestAlgorithms.flatMap((algorithm) =>
     prefixes.map((prefix) => `${algorithm}:${prefix}`),

@@ -1,8 +1,13 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { bundleWorkers } from "./bundle.ts";
 import type { TlsFiles } from "./tls-files.ts";
-import { compatibilityDateOf, workerdConfig } from "./workerd-config.ts";
+import {
+  type BlobIndexFolder,
+  blobIndexFolders,
+  compatibilityDateOf,
+  workerdConfig,
+} from "./workerd-config.ts";
 
 /** What workerd is to run, and where. */
 export interface Machine {
@@ -42,6 +47,7 @@ export async function prepareFiles(machine: Machine): Promise<string> {
     manifests: folder("manifests"),
     tags: folder("tags"),
     durableObjects: folder("durable-objects"),
+    blobIndexes: blobIndexFolder(storagePath),
     ...(tls === undefined ? {} : { tls: fromFolder(run, tls) }),
     ...(syncSocketPath === undefined ? {} : { syncSocket: syncSocketPath }),
   };
@@ -50,6 +56,15 @@ export async function prepareFiles(machine: Machine): Promise<string> {
   const configPath = join(run, "workerd.capnp");
   writeFileSync(configPath, workerdConfig(paths, address, variableNames, date));
   return configPath;
+}
+
+/**
+ * A storage folder has one BlobIndex for each algorithm, as each object is a database that takes some
+ * milliseconds to make. One that was begun with 256 keeps them: which it is, their folder says.
+ */
+function blobIndexFolder(storagePath: string): BlobIndexFolder {
+  const { many, one } = blobIndexFolders;
+  return existsSync(join(storagePath, "durable-objects", many)) ? many : one;
 }
 
 /** The configuration can't name files by absolute paths. */

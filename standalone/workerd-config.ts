@@ -1,4 +1,5 @@
 import { parse } from "smol-toml";
+import { oneBlobIndex } from "../schemas/storage-keys.ts";
 
 /** Where the pieces of one machine are. */
 export interface WorkerdPaths {
@@ -9,13 +10,19 @@ export interface WorkerdPaths {
   readonly manifests: string;
   readonly tags: string;
   readonly durableObjects: string;
+  /** The folder of the BlobIndexes in it: see blobIndexFolder. */
+  readonly blobIndexes: BlobIndexFolder;
   /** The files that HTTPS is served with, as seen from the configuration's file; HTTP without. */
   readonly tls?: { readonly certificate: string; readonly key: string };
   /** The Unix socket, absolute, of what syncs files (see sync-service.ts), if anything does. */
   readonly syncSocket?: string;
 }
 
-/** The Durable Objects and the bindings of their namespaces; the class's name is its folder's. */
+/** Those that have a BlobIndex of their own for each first two digits, or one for all. */
+export const blobIndexFolders = { many: "BlobIndex", one: "OneBlobIndex" } as const;
+export type BlobIndexFolder = (typeof blobIndexFolders)[keyof typeof blobIndexFolders];
+
+/** The Durable Objects' classes and the bindings of their namespaces. */
 const namespaces = {
   UPLOAD_SESSION: "UploadSession",
   REPOSITORY: "Repository",
@@ -44,12 +51,17 @@ export function workerdConfig(
     ...Object.entries(namespaces).map(
       ([binding, className]) => `(name = "${binding}", durableObjectNamespace = "${className}")`,
     ),
+    ...(paths.blobIndexes === blobIndexFolders.one
+      ? [`(name = "${oneBlobIndex}", text = "true")`]
+      : []),
     ...(paths.syncSocket === undefined ? [] : [`(name = "SYNC", service = "sync")`]),
     ...variableNames.map((name) => `(name = ${quoted(name)}, fromEnvironment = ${quoted(name)})`),
   ];
-  const classes = Object.values(namespaces).map(
-    (name) => `(className = "${name}", uniqueKey = "${name}", enableSql = true)`,
-  );
+  // The unique key is the folder's name.
+  const classes = Object.values(namespaces).map((name) => {
+    const folder = name === namespaces.BLOB_INDEX ? paths.blobIndexes : name;
+    return `(className = "${name}", uniqueKey = "${folder}", enableSql = true)`;
+  });
   const date = `compatibilityDate = ${quoted(compatibilityDate)}`;
   return `using Workerd = import "/workerd/workerd.capnp";
 

@@ -23,6 +23,7 @@ export async function linkHeldBlob(
 ): Promise<void> {
   const stub = env.REPOSITORY.getByName(repository);
   const linked = await stub.linkBlob(repository, { digest, key, size, token });
-  if (!linked.ok) await env.BLOB_INDEX.getByName(blobIndexName(digest)).drop([{ digest, token }]);
+  if (!linked.ok)
+    await env.BLOB_INDEX.getByName(blobIndexName(env, digest)).drop([{ digest, token }]);
   expectDone(linked);
 }

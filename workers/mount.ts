@@ -18,7 +18,7 @@ export async function mountBlob(
   from: RepositoryName | undefined,
   isReadable: (repository: RepositoryName) => boolean,
 ): Promise<boolean> {
-  const index = env.BLOB_INDEX.getByName(blobIndexName(digest));
+  const index = env.BLOB_INDEX.getByName(blobIndexName(env, digest));
   const sources = from === undefined ? await index.holders(digest, holdersMax) : [from];
   for (const source of sources.filter(isReadable)) {
     // One source after the other: the first is as good as any.

@@ -57,7 +57,7 @@ export function isStorableWhole(digest: Digest, length: number | undefined): len
  */
 export async function pushWholeBlob(env: Env, blob: WholeBlob): Promise<void> {
   const { repository, digest, length } = blob;
-  const index = env.BLOB_INDEX.getByName(blobIndexName(digest));
+  const index = env.BLOB_INDEX.getByName(blobIndexName(env, digest));
   const first = freshToken();
   const held = await index.take({ digest, token: first, repository });
   if (held !== undefined) return pushHeldBlob(env, blob, held, first);
@@ -77,7 +77,7 @@ async function pushHeldBlob(
   held: StoredBlob,
   token: HolderToken,
 ): Promise<void> {
-  const index = env.BLOB_INDEX.getByName(blobIndexName(digest));
+  const index = env.BLOB_INDEX.getByName(blobIndexName(env, digest));
   const found = await digestOfBody(bytes, algorithmOf(digest)).catch(() => undefined);
   if (found !== digest) {
     await index.drop([{ digest, token }]);

@@ -48,7 +48,7 @@ async function unclaimed(isIndexKnown: boolean): Promise<Scene> {
   for (;;) {
     const bytes = randomBytes(100);
     const digest = digestFor(bytes);
-    if (known.includes(blobIndexName(digest)) !== isIndexKnown) continue;
+    if (known.includes(blobIndexName(env, digest)) !== isIndexKnown) continue;
     // oxlint-disable-next-line no-await-in-loop
     await env.BLOBS.put(newKey(), bytes, { customMetadata: { digest } });
     advance(9 * dayMs);
@@ -151,7 +151,7 @@ const scenes: readonly { name: string; make: () => Promise<Scene> }[] = [
 
 /** All that is stored and that the scene is about, and what the catalog says. */
 async function stores({ repositories, digests }: Scene) {
-  const indexes = [...new Set(digests.map((digest) => blobIndexName(digest as Digest)))];
+  const indexes = [...new Set(digests.map((digest) => blobIndexName(env, digest as Digest)))];
   const catalog = await catalogObject().details({ limit: 1000, last: "" });
   return { ...(await storedState({ repositories, indexes })), catalog };
 }

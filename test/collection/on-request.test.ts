@@ -204,7 +204,8 @@ describe("a forced collection", () => {
     for (const isKnown of [true, false]) {
       /* oxlint-disable no-await-in-loop */
       let bytes = randomBytes(100);
-      while (known.includes(blobIndexName(digestFor(bytes))) !== isKnown) bytes = randomBytes(100);
+      while (known.includes(blobIndexName(env, digestFor(bytes))) !== isKnown)
+        bytes = randomBytes(100);
       const key = newKey();
       keys.push(key);
       await env.BLOBS.put(key, bytes, { customMetadata: { digest: digestFor(bytes) } });

@@ -36,7 +36,7 @@ export function newToken(ageMs = 0): HolderToken {
 }
 
 export function blobIndex(digest: Digest): DurableObjectStub<BlobIndex> {
-  return env.BLOB_INDEX.getByName(blobIndexName(digest));
+  return env.BLOB_INDEX.getByName(blobIndexName(env, digest));
 }
 
 export function repositoryObject(name: RepositoryName): DurableObjectStub<Repository> {

@@ -87,7 +87,7 @@ test("a PUT that meets the alarm's own commit is answered with its outcome", asy
       // oxlint-disable-next-line no-await-in-loop
       await scheduler.wait(20);
     }
-    return getByName(blobIndexName(digest)).claim(...input);
+    return getByName(blobIndexName(env, digest)).claim(...input);
   });
   vi.spyOn(env.BLOB_INDEX, "getByName").mockReturnValue({ claim } as unknown as IndexStub);
   const alarm = runDurableObjectAlarm(uploadSession(location));

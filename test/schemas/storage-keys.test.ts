@@ -54,7 +54,7 @@ test.each([
   [sha256, "sha256:ab"],
   [sha512, "sha512:ab"],
 ])("the index of %s is %s", (of, expected) => {
-  expect(blobIndexName(of)).toBe(expected);
+  expect(blobIndexName({}, of)).toBe(expected);
 });
 
 test("no two of repository, tag and digest have one key", () => {
