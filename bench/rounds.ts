@@ -3,6 +3,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { Amounts } from "./amounts.ts";
+import { diskUsage } from "./disk-usage.ts";
 import { type Peer, startPeer } from "./peer.ts";
 import { Measurements } from "./results.ts";
 import type { Step, Suite } from "./scenario.ts";
@@ -34,6 +35,19 @@ export interface Run {
 /** Has the disk do what earlier visits left it to do, so that the next one pays for nothing but its own. */
 async function writtenBack(folder: string): Promise<void> {
   await promisify(execFile)("sync", ["--file-system", folder]);
+}
+
+/** What is larger does not stay until the end. */
+const keptBytesMax = 2 * 2 ** 30;
+
+/**
+ * Removes what a visit stored if it is large, and thus of few files. The inodes of removed files are
+ * not used again for minutes by an ext4 without a journal, and each file that is made has to search
+ * past them: thousands of files stay until the end, or the next visit would pay for them.
+ */
+async function removeIfLarge(folder: string): Promise<void> {
+  const { bytes } = await diskUsage(folder);
+  if (bytes > keptBytesMax) await rm(folder, { recursive: true, force: true });
 }
 
 function stepsFor(suite: Suite, peer: Peer): readonly Step[] {
@@ -125,7 +139,7 @@ export class Rounds {
       for (const step of stepsFor(suite, peer)) await this.#measure(visit, step, round);
     } finally {
       await running.stop();
-      if (suite.prepare === undefined) await rm(folder, { recursive: true, force: true });
+      if (suite.prepare === undefined) await removeIfLarge(folder);
     }
   }
 

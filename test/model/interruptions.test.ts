@@ -12,7 +12,7 @@ beforeAll(async () => {
 test(
   "commands that are cut off are done or not, and lose nothing",
   async () => {
-    await expectModelled(interrupted, 200);
+    await expectModelled(interrupted, 600);
   },
   timeoutMs,
 );

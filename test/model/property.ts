@@ -6,10 +6,10 @@ import { endings, runModel, steps } from "./run.ts";
 const factor = Number(Reflect.get(env, "MODEL_RUNS") ?? 1);
 /** The same runs at each change; MODEL_SEED has others tried. */
 const seed = Number(Reflect.get(env, "MODEL_SEED"));
-/** A test's, of some hundreds of runs. */
+/** A test's, of hundreds of runs. */
 export const timeoutMs = 900_000 * Math.max(1, factor);
 /** Commands a run has at most; those that fail are shrunk to few of them. */
-const commandsMax = 20;
+const commandsMax = 12;
 
 /**
  * Runs the registry beside its model. A failure prints the seed and path by which it is found again,
