@@ -24,8 +24,8 @@ const throughHttp = ["test/*.test.ts", "test/client-rules/*.test.ts", "test/conf
 
 export default defineConfig({
   test: {
-    // A file is a workerd of its own: one for each core, where the preset leaves one core idle.
-    maxWorkers: "100%",
+    // A file is a workerd of its own, which waits for alarms a third of its time.
+    maxWorkers: "150%",
     // The registry's own log, a line or two for each request, would bury all else.
     onConsoleLog: (text) => !/^(?:\{"time":.*\n?)+$/.test(text),
     projects: [

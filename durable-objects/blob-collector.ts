@@ -49,16 +49,20 @@ export class BlobCollector {
   /**
    * Asks the repositories of holders that are due at `dueMs`, at most 5,000, whether they have links
    * for them. Those that have not (the push was cut off between claim and link) are handed to
-   * `release`, within a transaction. @throws what a repository throws, once the others have been asked
+   * `release`, within a transaction. Answers whether there may be more of them.
+   * @throws what a repository throws, once the others have been asked
    */
-  async askHolders(dueMs: number, release: (tokens: readonly HeldToken[]) => void): Promise<void> {
+  async askHolders(
+    dueMs: number,
+    release: (tokens: readonly HeldToken[]) => void,
+  ): Promise<boolean> {
+    const unconfirmed = [...this.#unconfirmed(dueMs)];
     const asked = await Promise.allSettled(
-      Array.from(this.#unconfirmed(dueMs), ([name, ours]) =>
-        this.#askRepository(name, ours, release),
-      ),
+      unconfirmed.map(([name, ours]) => this.#askRepository(name, ours, release)),
     );
     const failed = asked.find((result) => result.status === "rejected");
     if (failed !== undefined) throw failed.reason;
+    return unconfirmed.reduce((sum, [, ours]) => sum + ours.length, 0) === askedMax;
   }
 
   /** Holders that may have no link yet and have none, at most 5,000: what askHolders would release. */

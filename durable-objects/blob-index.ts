@@ -162,7 +162,12 @@ export class BlobIndex extends DurableObject<Env> {
     if (!this.#tables.exist) return noBlobs;
     const dueMs = force ? Number.MAX_SAFE_INTEGER : Date.now();
     try {
-      if (force) await this.#collector.askHolders(dueMs, (tokens) => this.#release(tokens, 0));
+      const release = (tokens: readonly HeldToken[]) => void this.#release(tokens, 0);
+      for (let isMore = force; isMore;) {
+        // Those that were asked about are fewer then.
+        // oxlint-disable-next-line no-await-in-loop
+        isMore = await this.#collector.askHolders(dueMs, release);
+      }
     } catch (error) {
       // They are asked again by the alarm.
       log("warn", "holders not asked", { index: this.ctx.id.name, error: String(error) });
@@ -215,7 +220,10 @@ export class BlobIndex extends DurableObject<Env> {
           await this.#collector.deleteGarbage(Date.now());
           return this.#scheduleNext();
         case "holders":
-          await this.#collector.askHolders(Date.now(), (tokens) => this.#release(tokens, keptMs));
+          await this.#collector.askHolders(
+            Date.now(),
+            (tokens) => void this.#release(tokens, keptMs),
+          );
           return this.#scheduleNext();
         case "register":
           return this.env.CATALOG.getByName(catalogName).addIndex(this.ctx.id.name ?? "");

@@ -50,6 +50,11 @@ export class Outbox<Kind extends string> {
     return !this.isEmpty(only);
   }
 
+  has(kind: Kind, key: string): boolean {
+    const row = this.#sql.exec("SELECT 1 FROM outbox WHERE kind = ? AND key = ?", kind, key);
+    return row.toArray().length > 0;
+  }
+
   isEmpty(only?: Kind): boolean {
     const row = this.#sql.exec(
       "SELECT 1 FROM outbox WHERE ?1 IS NULL OR kind = ?1 LIMIT 1",

@@ -273,6 +273,7 @@ export class Repository extends DurableObject<Env> {
   /** KV says for a minute that it has nothing: a replica that was just written is not written again. */
   #restoreReplica(digest: Digest): void {
     if (this.#records.manifests.wasReplicated(digest, Date.now() - replicaRestoredMs)) return;
+    if (this.#records.outbox.has("manifest", digest)) return;
     this.#records.transaction(() => this.#records.tell("manifest", digest));
   }
 }

@@ -139,10 +139,9 @@ export class DiskBucket implements R2Bucket {
     const objects: DiskObject[] = [];
     for (let at = 0; at < keys.length; at += readAtOnceMax) {
       const page = keys.slice(at, at + readAtOnceMax);
-      const found = await Promise.all(page.map((key) => this.#objects.find(key)));
-      for (const object of found) {
-        if (object === undefined) continue;
-        const { descriptor } = object;
+      const found = await Promise.all(page.map((key) => this.#objects.describe(key)));
+      for (const descriptor of found) {
+        if (descriptor === undefined) continue;
         const customMetadata = include.includes("customMetadata") ? descriptor.customMetadata : {};
         objects.push(new DiskObject({ ...descriptor, customMetadata }));
       }

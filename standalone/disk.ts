@@ -43,7 +43,17 @@ export class Disk {
       throw new Error(`disk: PUT ${path}: ${storageFullText}: ${String(error)}`);
     });
     if (!response.ok) throw unexpected("PUT", path, response);
-    await this.#sync?.sync(path);
+    await this.#synced(path);
+  }
+
+  /** What may not be on the disk is no file: who looks for it must not find it. */
+  async #synced(path: string): Promise<void> {
+    try {
+      await this.#sync?.sync(path);
+    } catch (error) {
+      await this.remove(path);
+      throw error;
+    }
   }
 
   /**

@@ -56,14 +56,15 @@ async function removeParts(parts: string, objects: string, ages: PartAges): Prom
 
 /** Whether an object's file is there and may be of an upload: no other way of writing has parts. */
 async function isOfUpload(path: string, uploadId: string): Promise<boolean> {
-  const file = await open(path).catch(() => undefined);
+  const file = await open(path).catch(nothingIfAbsent);
   if (file === undefined) return false;
   try {
     const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(descriptorBytesMax) });
-    const end = buffer.subarray(0, bytesRead).indexOf("\n");
-    if (end < 0) return true;
-    const { parts }: ObjectDescriptor = JSON.parse(buffer.toString("utf8", 0, end));
+    const [line = ""] = buffer.toString("utf8", 0, bytesRead).split("\n", 1);
+    const { parts }: ObjectDescriptor = JSON.parse(line);
     return parts?.uploadId === uploadId;
+  } catch {
+    return true;
   } finally {
     await file.close();
   }
@@ -121,8 +122,14 @@ async function* entriesOf(folder: string): AsyncGenerator<FoundEntry> {
   }
 }
 
+/** Rethrows all but the system's word for what is not there. */
+function nothingIfAbsent(error: unknown): undefined {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  if (code !== "ENOENT" && code !== "ENOTDIR") throw error;
+}
+
 async function modifiedMs(path: string): Promise<number | undefined> {
-  return (await stat(path).catch(() => undefined))?.mtimeMs;
+  return (await stat(path).catch(nothingIfAbsent))?.mtimeMs;
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { bundleWorkers } from "./bundle.ts";
+import { WrongSetting } from "./settings.ts";
 import type { TlsFiles } from "./tls-files.ts";
 import {
   type BlobIndexFolder,
@@ -64,7 +65,21 @@ export async function prepareFiles(machine: Machine): Promise<string> {
  */
 function blobIndexFolder(storagePath: string): BlobIndexFolder {
   const { many, one } = blobIndexFolders;
-  return existsSync(join(storagePath, "durable-objects", many)) ? many : one;
+  const [hasMany, hasOne] = [many, one].map((name) => hasObjects(storagePath, name));
+  if (hasMany === true && hasOne === true) {
+    throw new WrongSetting(
+      `${storagePath} has databases of "${many}" and of "${one}": it was opened by an older version, or ` +
+        "two backups are mixed; keep the one that its pushes went to, and move the other away",
+    );
+  }
+  return hasMany === true ? many : one;
+}
+
+function hasObjects(storagePath: string, className: string): boolean {
+  const folder = join(storagePath, "durable-objects", className);
+  return (
+    existsSync(folder) && readdirSync(folder).some((name) => /^[0-9a-f]{64}\.sqlite$/.test(name))
+  );
 }
 
 /** The configuration can't name files by absolute paths. */

@@ -5,6 +5,8 @@ import { streamLength } from "./stream-length.ts";
 
 /** Two of these are in use while a body is hashed: one is read while the other is written. */
 const blockBytes = 512 * 1024;
+/** How many files are looked at together. */
+const lookedAtOnceMax = 50;
 /** A body up to this is read whole, and written in one go. */
 const readWholeBytesMax = 2 * blockBytes;
 
@@ -212,8 +214,12 @@ export async function hasParts(
   folder: string,
   names: readonly string[],
 ): Promise<boolean> {
-  const sizes = await Promise.all(names.map((name) => disk.size(`${folder}/${name}`)));
-  return names.every((name, at) => sizes[at] === partSize(name));
+  for (let at = 0; at < names.length; at += lookedAtOnceMax) {
+    const some = names.slice(at, at + lookedAtOnceMax);
+    const sizes = await Promise.all(some.map((name) => disk.size(`${folder}/${name}`)));
+    if (!some.every((name, index) => sizes[index] === partSize(name))) return false;
+  }
+  return true;
 }
 
 /** The size in bytes that a part's file name (`<number>.<random id>-<size>`) ends with. */

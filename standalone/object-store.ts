@@ -7,6 +7,8 @@ import { objectPath } from "./object-path.ts";
 
 /** What is read of an object's file to find its descriptor; 16 times as much if that is too little. */
 const firstReadBytes = 4096;
+/** A descriptor of 10,000 parts is shorter. */
+const descriptorBytesMax = 1024 * 1024;
 
 /** A descriptor of more parts than this is read from disk each time. */
 const cachedPartsMax = 1000;
@@ -28,6 +30,8 @@ export interface StoredObject {
  */
 export class ObjectCache {
   readonly #objects = new RecentMap<StoredObject>(cachedObjectsMax);
+  /** The versions of objects whose parts were seen to be there. */
+  readonly whole = new RecentMap<true>(cachedObjectsMax);
   /** Counts the changes, so that a read that met one leaves nothing behind. */
   #changes = 0;
 
@@ -70,38 +74,47 @@ export class ObjectStore {
     this.#cache = cache;
   }
 
+  /**
+   * The object under a key. One whose bytes are not all there, as after a power cut if nothing was
+   * synced, is none, so that it is found to be lost, and taken once more.
+   */
   async find(key: string): Promise<StoredObject | undefined> {
     const cached = this.#cache.get(key);
     if (cached !== undefined) return cached;
     const { changes } = this.#cache;
-    const found = await this.#read(filePath(key));
-    if (found !== undefined) this.#cache.remember(found, changes);
-    return found;
+    const read = await this.#read(key);
+    if (read === undefined || !(await this.#isWhole(read))) return undefined;
+    this.#cache.remember(read.found, changes);
+    return read.found;
   }
 
-  async #read(path: string): Promise<StoredObject | undefined> {
-    for (let length = firstReadBytes; ; length *= 16) {
-      const file = await this.disk.read(path, { offset: 0, length });
+  /** What the object under a key says of itself, whether or not its bytes are there. */
+  async describe(key: string): Promise<ObjectDescriptor | undefined> {
+    const { descriptor } = this.#cache.get(key) ?? (await this.#read(key))?.found ?? {};
+    return descriptor;
+  }
+
+  async #read(key: string): Promise<ReadObject | undefined> {
+    for (let length = firstReadBytes; length <= descriptorBytesMax; length *= 16) {
+      const file = await this.disk.read(filePath(key), { offset: 0, length });
       if (file === undefined) return undefined;
       const bytes = await file.bytes();
       const end = bytes.indexOf(lineFeed);
       if (end < 0 && bytes.byteLength === length) continue;
-      if (end < 0) return undefined;
-      const descriptor = await new Response(bytes.subarray(0, end)).json<ObjectDescriptor>();
-      const found = { descriptor, bytesOffset: end + 1 };
-      return (await this.#isWhole(found, fileSize(file))) ? found : undefined;
+      const descriptor = end < 0 ? undefined : parseDescriptor(bytes.subarray(0, end));
+      if (descriptor === undefined) return undefined;
+      return { found: { descriptor, bytesOffset: end + 1 }, fileBytes: fileSize(file) };
     }
+    return undefined;
   }
 
-  /**
-   * False if bytes are missing, as after a power cut if nothing was synced: such an object is taken for
-   * none, so that its bytes are found to be lost, and taken once more.
-   */
-  async #isWhole({ descriptor, bytesOffset }: StoredObject, size: number): Promise<boolean> {
-    const { key, parts } = descriptor;
-    if (parts === undefined) return size === bytesOffset + descriptor.size;
-    if (parts.names.length > cachedPartsMax) return true;
-    return hasParts(this.disk, partsPath(key, parts.uploadId), parts.names);
+  async #isWhole({ found, fileBytes }: ReadObject): Promise<boolean> {
+    const { key, version, size, parts } = found.descriptor;
+    if (parts === undefined) return fileBytes === found.bytesOffset + size;
+    if (this.#cache.whole.get(version) === true) return true;
+    const isWhole = await hasParts(this.disk, partsPath(key, parts.uploadId), parts.names);
+    if (isWhole) this.#cache.whole.set(version, true);
+    return isWhole;
   }
 
   /** The first `limit` keys that begin with `prefix` and come behind `after`, and whether there are more. */
@@ -164,15 +177,28 @@ export class ObjectStore {
     return file;
   }
 
-  /** Removes the object, if there is one. */
+  /** Removes the object, if there is one, or what is left of one. */
   async remove(key: string): Promise<void> {
-    const found = await this.find(key);
-    if (found === undefined) return;
+    const { parts } = (await this.describe(key)) ?? {};
     this.#cache.forget(key);
     await this.disk.remove(filePath(key));
     this.#cache.forget(key);
-    const { parts } = found.descriptor;
     if (parts !== undefined) await this.disk.remove(partsPath(key, parts.uploadId));
+  }
+}
+
+/** An object, and how long the file is that says so. */
+interface ReadObject {
+  readonly found: StoredObject;
+  readonly fileBytes: number;
+}
+
+/** Undefined for a line that a power cut has spoilt. */
+function parseDescriptor(line: Uint8Array): ObjectDescriptor | undefined {
+  try {
+    return JSON.parse(new TextDecoder().decode(line)) as ObjectDescriptor;
+  } catch {
+    return undefined;
   }
 }
 

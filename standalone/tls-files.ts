@@ -76,9 +76,14 @@ function checked<T>(name: string, path: string, parse: (pem: string) => T): T | 
   try {
     return parse(read(path));
   } catch (error) {
-    if (error instanceof WrongFile) return `${name} is "${path}", ${error.message}`;
+    if (error instanceof WrongFile) return `${name} is ${shown(path)}, ${error.message}`;
     throw error;
   }
+}
+
+/** A path, unless it may be a key in base64 that was given in its place. */
+function shown(path: string): string {
+  return /^[A-Za-z0-9+/=\s]{60,}$/.test(path) ? "(not shown)" : `"${path}"`;
 }
 
 function read(path: string): string {

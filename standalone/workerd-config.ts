@@ -31,6 +31,13 @@ const namespaces = {
   MAINTENANCE: "Maintenance",
 };
 
+/** The folders of those of which there are a few for all repositories: they stay open. */
+const kept: ReadonlySet<string> = new Set([
+  blobIndexFolders.one,
+  namespaces.CATALOG,
+  namespaces.MAINTENANCE,
+]);
+
 /** The name of the socket, for workerd to say which one listens. */
 export const socketName = "http";
 
@@ -60,7 +67,8 @@ export function workerdConfig(
   // The unique key is the folder's name.
   const classes = Object.values(namespaces).map((name) => {
     const folder = name === namespaces.BLOB_INDEX ? paths.blobIndexes : name;
-    return `(className = "${name}", uniqueKey = "${folder}", enableSql = true)`;
+    const more = kept.has(folder) ? ", preventEviction = true" : "";
+    return `(className = "${name}", uniqueKey = "${folder}", enableSql = true${more})`;
   });
   const date = `compatibilityDate = ${quoted(compatibilityDate)}`;
   return `using Workerd = import "/workerd/workerd.capnp";

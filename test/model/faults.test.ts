@@ -113,7 +113,9 @@ const faults: readonly { name: string; in: fc.Arbitrary<Command>; make: () => un
     name: "holders whose link never came are not asked after",
     in: interrupted,
     make: () =>
-      vi.spyOn(BlobCollector.prototype, "askHolders").mockImplementation(() => Promise.resolve()),
+      vi
+        .spyOn(BlobCollector.prototype, "askHolders")
+        .mockImplementation(() => Promise.resolve(false)),
   },
   {
     name: "a link comes though its holder was dropped",

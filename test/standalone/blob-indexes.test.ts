@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -19,12 +19,16 @@ afterEach(async () => {
   await rm(storagePath, { recursive: true, maxRetries: 10 });
 });
 
-async function start(): Promise<string> {
+function begin(): Start {
   running = new Start([process.execPath, "standalone/start.ts"], {
     REGISTRY_PORT: "0",
     REGISTRY_STORAGE_PATH: storagePath,
   });
-  return running.url();
+  return running;
+}
+
+async function start(): Promise<string> {
+  return begin().url();
 }
 
 async function stop(): Promise<void> {
@@ -58,21 +62,39 @@ test("a new storage folder has one index for all digests", { timeout: 60_000 }, 
   expect([await indexes("OneBlobIndex"), await indexes("BlobIndex")]).toEqual([1, undefined]);
 });
 
-test(
-  "one that was begun with an index for each first digits keeps them",
-  { timeout: 60_000 },
-  async () => {
-    await mkdir(join(storagePath, "durable-objects/BlobIndex"), { recursive: true });
-    let url = await start();
-    expect(await pushAll(url, "team/app")).toEqual(allCreated);
-    expect(await indexes("BlobIndex")).toBe(firstDigits.size);
-    expect(await indexes("OneBlobIndex")).toBeUndefined();
-    await stop();
+test("an empty folder of the others makes no difference", { timeout: 60_000 }, async () => {
+  await mkdir(join(storagePath, "durable-objects/BlobIndex"), { recursive: true });
+  const url = await start();
+  expect(await pushAll(url, "team/app")).toEqual(allCreated);
+  expect([await indexes("OneBlobIndex"), await indexes("BlobIndex")]).toEqual([1, 0]);
+});
 
-    // What is held is found there again: its bytes are stored once.
-    url = await start();
-    expect(await pushAll(url, "team/other")).toEqual(allCreated);
-    const objects = await readdir(join(storagePath, "blobs/objects"), { recursive: true });
-    expect(objects.filter((path) => path.endsWith(".object"))).toHaveLength(blobs.length);
-  },
-);
+test("one with an index for each first digits keeps them", { timeout: 60_000 }, async () => {
+  await makeDatabase("BlobIndex");
+  let url = await start();
+  expect(await pushAll(url, "team/app")).toEqual(allCreated);
+  expect(await indexes("BlobIndex")).toBe(1 + firstDigits.size);
+  expect(await indexes("OneBlobIndex")).toBeUndefined();
+  await stop();
+
+  // What is held is found there again: its bytes are stored once.
+  url = await start();
+  expect(await pushAll(url, "team/other")).toEqual(allCreated);
+  const objects = await readdir(join(storagePath, "blobs/objects"), { recursive: true });
+  expect(objects.filter((path) => path.endsWith(".object"))).toHaveLength(blobs.length);
+});
+
+test("one that has both is not opened, as each would miss what the other holds", async () => {
+  await makeDatabase("BlobIndex");
+  await makeDatabase("OneBlobIndex");
+  begin();
+  expect(await running?.ended).toBe(1);
+  expect(running?.errors).toContain("opened by an older version");
+}, 60_000);
+
+/** As if an object had been there. */
+async function makeDatabase(className: string): Promise<void> {
+  const folder = join(storagePath, "durable-objects", className);
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, `${"0".repeat(64)}.sqlite`), "");
+}

@@ -137,6 +137,12 @@ test.each<[what: string, certificate: string, key: string, refusal: RegExp]>([
     /^REGISTRY_TLS_CERT is ".*", a file without a cert/,
   ],
   [
+    "a key itself, in base64",
+    own.certificate,
+    readFileSync(own.key).toString("base64"),
+    /^REGISTRY_TLS_KEY is \(not shown\), no file/,
+  ],
+  [
     "a certificate for the key",
     own.certificate,
     own.certificate,
