@@ -6,7 +6,11 @@ import { digestOf, RunningRegistry } from "./running-registry.ts";
 import { waiting } from "./start-process.ts";
 
 const docs = join(import.meta.dirname, "../../docs");
-const registry = new RunningRegistry({ REGISTRY_LOG_LEVEL: "error" });
+const registry = new RunningRegistry({
+  REGISTRY_LOG_LEVEL: "error",
+  // With `strong` there are no replicas that could be late.
+  REGISTRY_READS: "digest",
+});
 const repository = "team/metrics";
 const config = "{}";
 const mediaType = "application/vnd.oci.image.manifest.v1+json";
