@@ -50,20 +50,19 @@ async function measure(options: Options): Promise<Results> {
 
 /** Where the results go, and the page with its two pictures; nowhere for a part of a run, unless asked for. */
 function destinations({ out, only, peers, isSmoke }: Options) {
-  if (out !== undefined) return { results: out, page: out };
+  if (out !== undefined) return out;
   if (only !== undefined || peers.length > 0 || isSmoke) return undefined;
-  return { results: join(repository, "bench"), page: join(repository, "docs") };
+  return join(repository, "docs");
 }
 
-async function write(results: Results, to: { results: string; page: string }): Promise<void> {
+async function write(results: Results, folder: string): Promise<void> {
   const files = {
-    [join(to.results, "results.json")]: `${JSON.stringify(results, undefined, 2)}\n`,
-    [join(to.page, "bench.md")]: page(results),
-    [join(to.page, "bench.svg")]: ratioChart(results, foremostPeer),
-    [join(to.page, "bench-growth.svg")]: growthChart(results),
+    [join(folder, "bench.json")]: `${JSON.stringify(results, undefined, 2)}\n`,
+    [join(folder, "bench.md")]: page(results),
+    [join(folder, "bench.svg")]: ratioChart(results, foremostPeer),
+    [join(folder, "bench-growth.svg")]: growthChart(results),
   };
-  await mkdir(to.results, { recursive: true });
-  await mkdir(to.page, { recursive: true });
+  await mkdir(folder, { recursive: true });
   for (const [path, content] of Object.entries(files)) {
     await writeFile(path, content);
     console.log(`written: ${path}`);

@@ -28,7 +28,7 @@ export const usage = `npm run bench -- [OPTION]…
   --smoke            as little as possible, one round: shows that all of it runs
   --storage FOLDER   on the disk to measure; the system's folder for temporary files unless given
   --out FOLDER       where the results go; unless given, a run of everything writes
-                     bench/results.json, docs/bench.md and its two pictures
+                     docs/bench.json, docs/bench.md and its two pictures
 `;
 
 /** Parses the command line. Throws with what is wrong with it. */

@@ -22,6 +22,7 @@ export const rowsOfAnswers = [
 /** By a start of one machine. */
 export const rowsOfStarts = [
   '`REGISTRY_HOST is "0.0.0.0", which others can reach, and REGISTRY_AUTH_TYPE is not set`',
+  '`REGISTRY_TLS_KEY is "…", which is not the key of the first certificate in REGISTRY_TLS_CERT`',
 ] as const;
 
 /** By real clients. */

@@ -23,7 +23,7 @@ test("a smoke run with ours alone has a figure in every row", async () => {
   const folder = await cleanup.folder();
   const options = ["--smoke", "--peers", "Longshore", "--storage", folder, "--out", folder];
   const { stdout } = await run(process.execPath, ["bench/bench.ts", ...options]);
-  const results = JSON.parse(await readFile(join(folder, "results.json"), "utf8")) as Results;
+  const results = JSON.parse(await readFile(join(folder, "bench.json"), "utf8")) as Results;
   const rows = rowsOf(suitesOf(smoke));
   expect(results.failures).toEqual([]);
   expect(results.rows.map(({ name }) => name)).toEqual(rows.map(({ name }) => name));

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { rowsOfAnswers, rowsOfClients, rowsOfStarts, seenBy } from "../troubleshooting-rows.ts";
+import { Authority } from "./certificates.ts";
 import { Start, waiting } from "./start-process.ts";
 
 type Row = (typeof rowsOfStarts)[number];
@@ -66,6 +67,17 @@ const reproductions: Readonly<Record<Row, (row: Row) => Promise<void>>> = {
     expect(open.errors).toContain("set USERNAME and PASSWORD");
     const url = await start({ REGISTRY_HOST: "0.0.0.0", ...users }).url();
     expect((await fetch(`${url}/v2/`)).status).toBe(401);
+  },
+  async '`REGISTRY_TLS_KEY is "…", which is not the key of the first certificate in REGISTRY_TLS_CERT`'(
+    row,
+  ) {
+    const authority = new Authority(folder);
+    const [own, other] = [authority.sign("own"), authority.sign("other")];
+    const wrong = start({ REGISTRY_TLS_CERT: own.certificate, REGISTRY_TLS_KEY: other.key });
+    expect(await wrong.ended).toBe(1);
+    expect(wrong.errors).toMatch(seenBy(row));
+    const right = { REGISTRY_TLS_CERT: own.certificate, REGISTRY_TLS_KEY: own.key };
+    expect(await start(right).url()).toMatch(/^https:/);
   },
 };
 
