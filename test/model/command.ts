@@ -14,10 +14,11 @@ const slotCount = 2;
 /** How a blob is pushed: in one request, in two, as a stream, or in chunks. */
 const pushes = ["POST", "PUT", "stream", "chunks"] as const;
 
-/** What loses its memory: the object of a repository, an index, an upload's, or the catalog. */
+/** What loses its memory: the object of a repository, an index, or of the upload that a slot has. */
 export type RestartedObject =
   | `repository ${number}`
   | `index ${number}`
+  | `upload ${number}`
   | "catalog"
   | "maintenance";
 
@@ -68,6 +69,12 @@ export interface Cut {
   readonly abort: boolean;
 }
 
+/** What loses its memory, and how. */
+interface Restart {
+  readonly object: RestartedObject;
+  readonly how: "evicted" | "aborted";
+}
+
 export type Operation = Request | Upload | Collect | Alarms;
 export type Command =
   | Operation
@@ -76,10 +83,18 @@ export type Command =
   | { do: "rehearsal"; force: boolean }
   /** All that a manifest references, in one request each, and then itself. */
   | { do: "image"; repository: number; manifest: ManifestName; tag: TagName | undefined }
-  | { do: "restart"; object: RestartedObject; how: "evicted" | "aborted" }
+  | ({ do: "restart" } & Restart)
   | { do: "cut"; operation: Operation; cut: Cut }
-  /** At once, with the calls between objects and stores held up by so many milliseconds each. */
-  | { do: "race"; operations: readonly Operation[]; delaysMs: readonly number[] };
+  /**
+   * At once, with the calls between objects and stores held up by so many milliseconds each, and
+   * perhaps with an object that is restarted once they have made so many of these calls.
+   */
+  | {
+      do: "race";
+      operations: readonly Operation[];
+      delaysMs: readonly number[];
+      restart?: Restart & { readonly afterCalls: number };
+    };
 
 /** Grace of the project `model` (REGISTRY_GC_GRACE), in seconds. */
 export const graceSeconds = 7200;
@@ -186,18 +201,73 @@ const cut = fc.record({
   ),
   cut: fc.record({ at: fc.nat({ max: 5 }), done: fc.boolean(), abort: fc.boolean() }),
 });
-const race = fc.record({
-  do: named("race"),
-  operations: fc.array(
-    fc.oneof(
-      { weight: 8, arbitrary: request },
-      { weight: 2, arbitrary: collect },
-      { weight: 1, arbitrary: alarms },
+/** The objects that an operation calls, or may call. */
+function called(operation: Operation): RestartedObject[] {
+  const repositories = Array.from(
+    { length: repositoryCount },
+    (_, at) => `repository ${at}` as const,
+  );
+  const indexes = ["index 0", "index 1"] as const;
+  switch (operation.do) {
+    case "collect":
+      return ["maintenance", "catalog", ...repositories, ...indexes];
+    case "alarms":
+      return ["catalog", ...repositories, ...indexes];
+    case "push":
+    case "delete blob":
+      return [`repository ${operation.repository}`, ...indexes];
+    case "mount": {
+      const { repository: at, from = at } = operation;
+      return [`repository ${at}`, `repository ${from}`, ...indexes];
+    }
+    case "start":
+    case "append":
+    case "close":
+    case "cancel":
+      return [`upload ${operation.slot}`, `repository ${operation.repository}`, ...indexes];
+    case "head":
+    case "get":
+    case "put":
+    case "read":
+    case "untag":
+    case "delete manifest":
+    case "tags":
+    case "referrers":
+      break;
+  }
+  return [`repository ${operation.repository}`];
+}
+
+type Race = Command & { do: "race" };
+const race: fc.Arbitrary<Race> = fc
+  .record({
+    operations: fc.uniqueArray(
+      fc.oneof(
+        { weight: 8, arbitrary: request },
+        { weight: 2, arbitrary: upload },
+        { weight: 2, arbitrary: collect },
+        { weight: 1, arbitrary: alarms },
+      ),
+      // A client sends the steps of one upload one after the other.
+      { minLength: 2, maxLength: 3, selector: (one) => ("slot" in one ? one.slot : one) },
     ),
-    { minLength: 2, maxLength: 3 },
-  ),
-  delaysMs: fc.array(fc.constantFrom(0, 0, 1, 5), { maxLength: 8 }),
-});
+    delaysMs: fc.array(fc.constantFrom(0, 0, 1, 5), { maxLength: 8 }),
+    restart: fc.option(
+      fc.record({
+        which: fc.nat({ max: 9 }),
+        how: fc.constantFrom("aborted", "aborted", "evicted"),
+        afterCalls: fc.nat({ max: 4 }),
+      }),
+      { nil: undefined, freq: 2 },
+    ),
+  })
+  .map(({ operations, delaysMs, restart: drawn }): Race => {
+    if (drawn === undefined) return { do: "race", operations, delaysMs };
+    const { which, how, afterCalls } = drawn;
+    const objects = operations.flatMap(called);
+    const object = objects[which % objects.length] ?? "catalog";
+    return { do: "race", operations, delaysMs, restart: { object, how, afterCalls } };
+  });
 
 const sequence = [
   { weight: 44, arbitrary: request },

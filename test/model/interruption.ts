@@ -117,9 +117,23 @@ export async function cutOff<T>(
   }
 }
 
+/** Waits until so many calls were made of those that are held up, or the work has ended. */
+export async function untilCalled(calls: number, work: Promise<unknown>): Promise<void> {
+  let isOver = false;
+  const over = () => {
+    isOver = true;
+  };
+  work.then(over, over);
+  const isTime = () => isOver || passedCount >= calls;
+  // Looked at from the test: a call that restarts the object that makes it would break off itself.
+  // oxlint-disable-next-line no-await-in-loop
+  while (!isTime()) await scheduler.wait(0);
+}
+
 /** Holds calls up while the work runs. */
 export async function heldUp<T>(delaysMs: readonly number[], work: () => Promise<T>): Promise<T> {
-  delays = delaysMs;
+  // Counted even if none is held up.
+  delays = delaysMs.length > 0 ? delaysMs : [0];
   passedCount = 0;
   try {
     return await work();

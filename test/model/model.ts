@@ -20,7 +20,8 @@ export interface Observed {
 }
 
 /** The operation's steps, one after the other, at a time that stands still. */
-function thread(operation: Operation, { nowMs, isRaced, isForced }: Circumstances): Thread {
+function thread(operation: Operation, circumstances: Circumstances): Thread {
+  const { nowMs, isRaced, isForced } = circumstances;
   switch (operation.do) {
     case "push":
       return only((state) => [
@@ -28,7 +29,7 @@ function thread(operation: Operation, { nowMs, isRaced, isForced }: Circumstance
         ...refusedByForce(state, isForced),
       ]);
     case "mount":
-      return mountThread(operation, { nowMs, isRaced, isForced });
+      return mountThread(operation, circumstances);
     case "collect":
       return collectThread(operation, nowMs, isRaced);
     case "alarms":
@@ -37,7 +38,7 @@ function thread(operation: Operation, { nowMs, isRaced, isForced }: Circumstance
     case "append":
     case "close":
     case "cancel":
-      return only((state) => uploadOutcomes(state, operation, nowMs));
+      return only((state) => uploadOutcomes(state, operation, circumstances));
     case "head":
     case "get":
     case "put":

@@ -12,7 +12,7 @@ beforeAll(async () => {
 test(
   "commands at the same time answer and leave what some order of them does",
   async () => {
-    await expectModelled(concurrent, 500);
+    await expectModelled(concurrent, 400);
   },
   timeoutMs,
 );

@@ -84,6 +84,18 @@ export class Registry {
     return this.#request(operation);
   }
 
+  /** As `perform`, beside which an object is restarted; 503 where that broke it off. */
+  async performOnce(operation: Operation): Promise<string> {
+    if (operation.do !== "alarms" && operation.do !== "collect") return this.perform(operation);
+    try {
+      if (operation.do === "alarms") return await this.perform(operation);
+      await runAlarm(maintenance);
+      return (await this.#collected())?.answer ?? "503";
+    } catch {
+      return "503";
+    }
+  }
+
   wait(seconds: number): void {
     advance(1000 * seconds);
   }
@@ -91,6 +103,7 @@ export class Registry {
   /** Has an object lose its memory, if it has any. */
   async restart(object: RestartedObject, how: "evicted" | "aborted"): Promise<void> {
     const stub = this.#object(object);
+    if (stub === undefined) return;
     try {
       if (how === "evicted") await evictDurableObject(stub);
       else await runInDurableObject(stub, (_, state) => state.abort("aborted by a test"));
@@ -99,10 +112,14 @@ export class Registry {
     }
   }
 
-  #object(object: RestartedObject): DurableObjectStub {
+  #object(object: RestartedObject): DurableObjectStub | undefined {
     if (object === "catalog") return objects.CATALOG("catalog");
     if (object === "maintenance") return maintenance();
     const [kind, number] = object.split(" ");
+    if (kind === "upload") {
+      const session = this.#sessions.get(Number(number));
+      return session && sessionObject(session.location);
+    }
     return kind === "index"
       ? objects.BLOB_INDEX(this.alphabet.indexes[Number(number)] ?? "")
       : objects.REPOSITORY(this.#name(Number(number)));
@@ -248,25 +265,29 @@ export class Registry {
   }
 
   /** Runs the alarm of the collection that was begun, again if it is cut off, and what it then tells. */
-  async #endCollection(): Promise<{ answer: string; counts: readonly number[] }> {
+  async #endCollection(): Promise<Collected> {
     for (let attempt = 0; attempt < 5; attempt++) {
       /* oxlint-disable no-await-in-loop */
-      await runDurableObjectAlarm(maintenance());
-      const response = await send("GET", "/_gc");
-      const body = await response.json<CollectionBody>();
+      await runAlarm(maintenance);
+      const ended = await this.#collected();
       /* oxlint-enable no-await-in-loop */
-      if (body.status !== "done") {
-        this.wait(61);
-        continue;
-      }
-      const layers = this.repositories.map((name) => {
-        const found = body.repositories.find((repository) => repository.name === name);
-        return (found?.layers ?? []).map(({ digest }) => this.nameOf(digest));
-      });
-      const counts = [body.deletedLayers, body.reclaimedBytes, body.deletedManifests];
-      return { answer: `${response.status} ${shownReport(layers)}`, counts };
+      if (ended !== undefined) return ended;
+      this.wait(61);
     }
     throw new Error("the collection does not end");
+  }
+
+  /** What the collection tells that was begun last; undefined until it has ended. */
+  async #collected(): Promise<Collected | undefined> {
+    const response = await send("GET", "/_gc");
+    const body = await response.json<CollectionBody>();
+    if (body.status !== "done") return undefined;
+    const layers = this.repositories.map((name) => {
+      const found = body.repositories.find((repository) => repository.name === name);
+      return (found?.layers ?? []).map(({ digest }) => this.nameOf(digest));
+    });
+    const counts = [body.deletedLayers, body.reclaimedBytes, body.deletedManifests];
+    return { answer: `${response.status} ${shownReport(layers)}`, counts };
   }
 
   /** A dry run, and then the collection that it foretells. */
@@ -282,19 +303,43 @@ export class Registry {
 
   /** Runs the alarms that are set, each for what is due by now. */
   async runAlarms(of: Alarms["of"]): Promise<void> {
-    const stubs: DurableObjectStub[] = {
-      repositories: () => this.repositories.map((name) => objects.REPOSITORY(name)),
-      indexes: () => this.alphabet.indexes.map((name) => objects.BLOB_INDEX(name)),
-      uploads: () => this.locations.map(sessionObject),
-      catalog: () => [objects.CATALOG("catalog")],
-      maintenance: () => [maintenance()],
+    const all: (() => DurableObjectStub)[] = {
+      repositories: () => this.repositories.map((name) => () => objects.REPOSITORY(name)),
+      indexes: () => this.alphabet.indexes.map((name) => () => objects.BLOB_INDEX(name)),
+      uploads: () => this.locations.map((location) => () => sessionObject(location)),
+      catalog: () => [() => objects.CATALOG("catalog")],
+      maintenance: () => [maintenance],
     }[of]();
-    for (const stub of stubs) {
+    for (const object of all) {
       // One after the other: a cut then is at the same call each time.
       // oxlint-disable-next-line no-await-in-loop
-      await runDurableObjectAlarm(stub);
+      await runAlarm(object);
     }
   }
+}
+
+/** Runs the alarm that is set. If the object is lost meanwhile it stays set, as it does in production. */
+async function runAlarm(object: () => DurableObjectStub): Promise<void> {
+  const setMs = await runInDurableObject(object(), (_, { storage }) => storage.getAlarm());
+  try {
+    await runDurableObjectAlarm(object());
+  } catch (error) {
+    // A stub stays broken with the object that it was of.
+    if (setMs !== null) await setAlarm(object(), setMs);
+    throw error;
+  }
+}
+
+/** Sets an alarm again, unless there is one. */
+async function setAlarm(stub: DurableObjectStub, timeMs: number): Promise<void> {
+  await runInDurableObject(stub, async (_, { storage }) => {
+    if ((await storage.getAlarm()) === null) await storage.setAlarm(timeMs);
+  });
+}
+
+interface Collected {
+  readonly answer: string;
+  readonly counts: readonly number[];
 }
 
 /** What GET /_gc tells of the last collection. */

@@ -20,7 +20,7 @@ import {
   type TagName,
 } from "./alphabet.ts";
 import { alarmed, type Command, type Operation, shownCommand } from "./command.ts";
-import { cutOff, heldUp, objects } from "./interruption.ts";
+import { cutOff, heldUp, objects, untilCalled } from "./interruption.ts";
 import { after, allowedAnswers, type Observed } from "./model.ts";
 import { emptyState, shownState, type State, withoutGarbage } from "./state.ts";
 import { Registry } from "./registry.ts";
@@ -81,25 +81,12 @@ async function perform(model: Model, registry: Registry, command: Command): Prom
       const { operation, cut } = command;
       const { result, wasCut } = await cutOff(cut, () => registry.answer(operation));
       if ("slot" in operation) await registry.resume(operation.slot);
-      const isUpkeep = operation.do === "alarms" || operation.do === "collect";
-      const isCut = wasCut && (isUpkeep || result.startsWith("5"));
+      const isCut = wasCut && mayBeCut(operation, result);
       narrow(model, [{ operation, answer: result, isCut }]);
       return narrowByRows(model, registry);
     }
-    case "race": {
-      const begun: { operation: Operation; refused: string | undefined }[] = [];
-      for (const operation of command.operations) {
-        // oxlint-disable-next-line no-await-in-loop
-        begun.push({ operation, refused: await registry.prepare(operation) });
-      }
-      const observe = async ({ operation, refused }: (typeof begun)[number]): Promise<Observed> => {
-        const answer = refused ?? (await registry.perform(operation));
-        return { operation, answer, isCut: false };
-      };
-      const all = () => Promise.all(begun.map(observe));
-      narrow(model, await heldUp(command.delaysMs, all));
-      return narrowByRows(model, registry);
-    }
+    case "race":
+      return performRace(model, registry, command);
     case "push":
     case "mount":
     case "head":
@@ -120,6 +107,69 @@ async function perform(model: Model, registry: Registry, command: Command): Prom
       return narrow(model, [
         { operation: command, answer: await registry.answer(command), isCut: false },
       ]);
+  }
+}
+
+/** Whether it may be done or not where a call failed: its answer tells, or it has none that does. */
+function mayBeCut(operation: Operation, answer: string): boolean {
+  return operation.do === "alarms" || operation.do === "collect" || answer.startsWith("5");
+}
+
+/** Operations at once, of which a restart may cut some off. */
+async function performRace(model: Model, registry: Registry, race: Race): Promise<void> {
+  const observed = await observeRace(registry, race);
+  await resumeCut(registry, observed);
+  narrow(model, observed);
+  await narrowByRows(model, registry);
+  const left = observed.find(isLeft);
+  if (left === undefined) return;
+  // What it tells in the end is of both parts.
+  await registry.perform(left.operation);
+  narrow(model, [left]);
+  await narrowByRows(model, registry);
+}
+
+type Race = Command & { do: "race" };
+async function observeRace(
+  registry: Registry,
+  { operations, delaysMs, restart }: Race,
+): Promise<Observed[]> {
+  const begun: (() => Promise<Observed>)[] = [];
+  for (const operation of operations) {
+    // oxlint-disable-next-line no-await-in-loop
+    const refused = await registry.prepare(operation);
+    begun.push(async () => {
+      if (refused !== undefined) return { operation, answer: refused, isCut: false };
+      if (restart !== undefined) return observeBeside(registry, operation);
+      return { operation, answer: await registry.perform(operation), isCut: false };
+    });
+  }
+  return heldUp(delaysMs, async () => {
+    const all = Promise.all(begun.map((work) => work()));
+    if (restart !== undefined) {
+      await untilCalled(restart.afterCalls, all);
+      await registry.restart(restart.object, restart.how);
+    }
+    return all;
+  });
+}
+
+/** An operation beside which an object is restarted. */
+async function observeBeside(registry: Registry, operation: Operation): Promise<Observed> {
+  const answer = await registry.performOnce(operation);
+  return { operation, answer, isCut: mayBeCut(operation, answer) };
+}
+
+/** Whether it is a collection that was cut off, and goes on where it stood. */
+function isLeft({ operation, answer }: Observed): boolean {
+  return operation.do === "collect" && answer.startsWith("5");
+}
+
+/** Has slots know where their sessions stand that were cut off. */
+async function resumeCut(registry: Registry, observed: readonly Observed[]): Promise<void> {
+  for (const { operation, isCut } of observed) {
+    // oxlint-disable-next-line no-await-in-loop
+    if (isCut && "slot" in operation) await registry.resume(operation.slot);
   }
 }
 

@@ -8,7 +8,7 @@ beforeAll(begin);
 test(
   "commands one after the other answer and leave what the model says",
   async () => {
-    await expectModelled(sequential, 900);
+    await expectModelled(sequential, 1000);
   },
   timeoutMs,
 );

@@ -1,6 +1,6 @@
 import type { Upload as UploadStep } from "./command.ts";
 import { type Upload, type State, change } from "./state.ts";
-import { type Outcome, type Thread, linkedAt } from "./step.ts";
+import { type Circumstances, type Outcome, type Thread, linkedAt, refusedByForce } from "./step.ts";
 
 /** REGISTRY_UPLOAD_TIMEOUT, and REGISTRY_UPLOAD_CLEANUP_INTERVAL to which it is rounded up. */
 const timeoutMs = 3_600_000;
@@ -18,7 +18,12 @@ export function isOver(upload: Upload | undefined, nowMs: number): boolean {
   return upload?.touchedMs !== undefined && upload.touchedMs + timeoutMs <= nowMs;
 }
 
-export function uploadOutcomes(state: State, operation: UploadStep, nowMs: number): Outcome[] {
+export function uploadOutcomes(
+  state: State,
+  operation: UploadStep,
+  circumstances: Circumstances,
+): Outcome[] {
+  const { nowMs, isForced } = circumstances;
   const { slot, repository, blob } = operation;
   const begun: Upload = { repository, blob, startedMs: nowMs, stage: "open" };
   const set = (before: State, upload: Upload): State =>
@@ -28,7 +33,7 @@ export function uploadOutcomes(state: State, operation: UploadStep, nowMs: numbe
   if (operation.do === "start") return [{ state: set(state, begun), answer: "202" }];
   const upload = state.uploads[slot];
   if (upload === undefined) {
-    const step = (before: State) => uploadOutcomes(before, operation, nowMs);
+    const step = (before: State) => uploadOutcomes(before, operation, circumstances);
     return [{ state: set(state, begun), rest: { name: operation.do, step } }];
   }
   const now = (before: State, stage: Upload["stage"]): State =>
@@ -52,5 +57,5 @@ export function uploadOutcomes(state: State, operation: UploadStep, nowMs: numbe
     name: "close",
     step: (before) => [{ state: now(before, "closed"), answer: "201" }],
   };
-  return [{ state: linked, rest: close }, ...also];
+  return [{ state: linked, rest: close }, ...refusedByForce(state, isForced), ...also];
 }
