@@ -46,7 +46,10 @@ export class Clients {
     while (!this.#isOver) {
       await sleep(intervalMs);
       try {
-        if (await collect(http)) this.#load.counts.collections += 1;
+        const layers = await collect(http);
+        if (layers === undefined) continue;
+        this.#load.counts.collections += 1;
+        this.#load.counts.collectedLayers += layers;
       } catch (error) {
         if (error instanceof WrongAnswer) this.#load.violation(error.message);
         else if (!(error instanceof Unanswered)) throw error;

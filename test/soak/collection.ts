@@ -10,11 +10,12 @@ const collectionMsMax = 60_000;
 /** How much is named of what is wrong. */
 const namedMax = 20;
 
-/** Asks for a collection; false if one is under way already, or goes on by itself. */
-export async function collect(http: HttpClient): Promise<boolean> {
+/** Asks for a collection; answers how many layers it took, nothing if one is under way or goes on. */
+export async function collect(http: HttpClient): Promise<number | undefined> {
   const answer = await http.send("POST", "/_gc");
   expectStatus(answer, "POST of a collection", 200, 202, 409);
-  return answer.status === 200;
+  if (answer.status !== 200) return undefined;
+  return (JSON.parse(answer.body.toString()) as { deletedLayers: number }).deletedLayers;
 }
 
 /** Has all be collected that nothing needs, whatever its age, and waits for it. */

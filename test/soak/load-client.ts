@@ -138,7 +138,7 @@ export class LoadClient {
         journal.mayBeRemoved(blobKey(repository, digest), began),
       );
       // A HEAD renews a lease of which less than half is left.
-      if (isDeleted || tookMs >= this.#load.terms.graceMs / 2) continue;
+      if (isDeleted || tookMs >= this.#load.graceMs / 2) continue;
       throw new WrongAnswer(
         `LOST: a push of ${tookMs} ms to ${repository} is refused: ${answer.body.toString()}`,
       );

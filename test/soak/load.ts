@@ -15,7 +15,7 @@ const violationsMax = 20;
 
 export interface LoadTerms {
   readonly seed: number;
-  /** REGISTRY_GC_GRACE of the registry, in milliseconds. */
+  /** REGISTRY_GC_GRACE of the registry, in milliseconds, until it is started with another one. */
   readonly graceMs: number;
   /** How many bytes a second may be new to the registry. */
   readonly newBytesPerSecond: number;
@@ -24,13 +24,23 @@ export interface LoadTerms {
 /** What the clients of a load share: what they did, what they push, what was wrong. */
 export class Load {
   readonly terms: LoadTerms;
+  /** REGISTRY_GC_GRACE of the registry that runs, in milliseconds. */
+  graceMs: number;
   readonly journal = new Journal();
   /** Every manifest that was ever sent, by digest. */
   readonly manifests = new Map<string, Manifest>();
   readonly repositories = ["soak/a", "soak/b", "soak/c/d", "soak/e"] as const;
   /** What the registry did that it must not do. */
   readonly violations: string[] = [];
-  readonly counts = { pushes: 0, pulls: 0, deletes: 0, collections: 0, refused: 0, busy: 0 };
+  readonly counts = {
+    pushes: 0,
+    pulls: 0,
+    deletes: 0,
+    collections: 0,
+    collectedLayers: 0,
+    refused: 0,
+    busy: 0,
+  };
   /** Upload sessions that were cut off between two chunks. */
   readonly interrupted: InterruptedUpload[] = [];
   /** Every layer that was ever made, by digest. */
@@ -46,6 +56,7 @@ export class Load {
 
   constructor(terms: LoadTerms) {
     this.terms = terms;
+    this.graceMs = terms.graceMs;
     this.#random = new Random(terms.seed, 0);
   }
 

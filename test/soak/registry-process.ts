@@ -40,7 +40,7 @@ export class RegistryProcess {
       const url = await start.url();
       return new RegistryProcess(start, url, pid, await descendant(pid, "workerd"));
     } catch (error) {
-      process.kill(-pid, "SIGKILL");
+      killGroup(pid);
       throw error;
     }
   }
@@ -48,12 +48,21 @@ export class RegistryProcess {
   /** Kills with SIGKILL, and waits until nothing of it is left. */
   async kill(target: (typeof killTargets)[number] = "start"): Promise<void> {
     if (target === "start") {
-      process.kill(-this.#pid, "SIGKILL");
+      killGroup(this.#pid);
     } else {
       process.kill(this.#workerd, "SIGKILL");
     }
     // workerd has the same standard output: this is settled when all have closed it.
     await this.#start.ended;
+  }
+}
+
+/** Kills a process and its group, unless it has ended by itself: why it did is what is to be told. */
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
   }
 }
 
