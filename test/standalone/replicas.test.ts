@@ -43,6 +43,14 @@ async function ask(method: string, url: string, status: number, body?: string): 
   return answer.status === 200 ? answer.json() : undefined;
 }
 
+/** Has no read answer what was deleted. */
+async function expectGone(url: string): Promise<void> {
+  for (const reference of [digestOf(manifest), "v1", "v2"]) {
+    // oxlint-disable-next-line no-await-in-loop
+    await ask("GET", `${url}/v2/${repository}/manifests/${reference}`, 404);
+  }
+}
+
 /** How many manifests and tags KV has. */
 async function replicas(): Promise<[manifests: number, tags: number]> {
   return [await fileCount("manifests"), await fileCount("tags")];
@@ -74,5 +82,16 @@ test("replicas are written where reads ask for them", { timeout: 90_000 }, async
 
   url = await start("strong");
   await ask("DELETE", url + byDigest, 202);
+  await expectGone(url);
   await vi.waitFor(async () => expect(await replicas()).toEqual([0, 0]), waiting);
+  await stop();
+
+  url = await start("digest");
+  await expectGone(url);
+  await ask("PUT", `${url}/v2/${repository}/manifests/v1`, 201, manifest);
+  await vi.waitFor(async () => expect(await replicas()).toEqual([1, 1]), waiting);
+  await ask("GET", url + byDigest, 200);
+  await ask("DELETE", url + byDigest, 202);
+  // The replicas may still be there.
+  await expectGone(url);
 });
