@@ -53,6 +53,13 @@ export class Catalog extends DurableObject<Env> {
     return this.#write(() => this.#store.set(name, totals, version));
   }
 
+  /** Writes something and reads it: whether objects can. @throws if not */
+  async probe(): Promise<void> {
+    const nowMs = Date.now();
+    await this.ctx.storage.put("probed", nowMs);
+    if ((await this.ctx.storage.get("probed")) !== nowMs) throw new Error("it was not written");
+  }
+
   /** The names of repositories with manifests, after `last` in byte order, and whether there are more. */
   list(page: Page): { names: RepositoryName[]; more: boolean } {
     return this.#tables.exist ? this.#store.list(page, "manifests") : { names: [], more: false };

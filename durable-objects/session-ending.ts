@@ -1,7 +1,9 @@
 import type { Digest } from "../schemas/digest.ts";
+import type { Outcome } from "../schemas/outcome.ts";
 import { blobIndexName, catalogName } from "../schemas/storage-keys.ts";
+import { audit } from "../telemetry/log.ts";
 import type { SessionStore } from "./session-store.ts";
-import { isUnknownUpload } from "./upload-refusal.ts";
+import { isUnknownUpload, refusalOf } from "./upload-refusal.ts";
 import { hasEnded, type UploadState } from "./upload-state.ts";
 
 /** How an upload session ends: what it stored goes, and the catalog is told. */
@@ -62,4 +64,24 @@ export class SessionEnding {
     }
     if (stage !== "open") await this.#env.BLOBS.delete(key);
   }
+}
+
+/**
+ * Writes a push into the audit that ends when nobody waits for it any more: nobody else tells of it.
+ * Does nothing if it fails.
+ */
+export async function auditPush(
+  { repository }: UploadState,
+  digest: Digest,
+  outcome: Promise<Outcome<undefined>>,
+): Promise<void> {
+  const { ok } = await outcome.catch(refusalOf);
+  if (ok)
+    audit("info", {
+      who: "upload session",
+      repository,
+      action: "push blob",
+      digest,
+      outcome: "done",
+    });
 }

@@ -7,7 +7,7 @@ import { drain, drainBytesMax } from "../streams/body.ts";
 import { inTime } from "./deadline.ts";
 import { blobBytesMax, PartWriter } from "./part-writer.ts";
 import { beginDigest, resumeDigest, type RunningDigest } from "./running-digest.ts";
-import { SessionEnding } from "./session-ending.ts";
+import { auditPush, SessionEnding } from "./session-ending.ts";
 import { SessionStore } from "./session-store.ts";
 import { UploadCommit } from "./upload-commit.ts";
 import { type LockHolder, UploadLock } from "./upload-lock.ts";
@@ -90,10 +90,12 @@ export class UploadSession extends DurableObject<Env> {
       if (!live.ok) return live;
       const holder = await this.#lock.enter();
       if (holder === undefined) return outOfTurn(live.value.offset, meanwhile);
-      return inTime(
-        this.#commitAs(digest, holder, () => this.#close(session, digest, body, holder)),
-        holder.bodyRead,
+      const outcome = this.#commitAs(digest, holder, () =>
+        this.#close(session, digest, body, holder),
       );
+      const answer = await inTime(outcome, holder.bodyRead);
+      if (!answer.ok) this.ctx.waitUntil(auditPush(live.value, digest, outcome));
+      return answer;
     });
   }
 
@@ -139,8 +141,9 @@ export class UploadSession extends DurableObject<Env> {
       const { stage, digest } = state;
       if (digest !== undefined && (stage === "assembling" || stage === "assembled")) {
         const goOn = () => this.#commit.goOn(state, digest).catch(refusalOf);
-        const linked = await this.#commitAs(digest, holder, goOn);
-        if (linked.ok) return this.#store.expireLater(state);
+        const outcome = this.#commitAs(digest, holder, goOn);
+        await auditPush(state, digest, outcome);
+        if ((await outcome).ok) return this.#store.expireLater(state);
         if (!this.#store.isOver(state)) return this.#store.lookAgain();
         await this.#ending.discard(state, digest);
         await this.#ending.forget(state);

@@ -54,8 +54,10 @@ export function healthKey(random: string): string {
   return `${healthPrefix}${random}`;
 }
 
-/** A key of KV that is read to see whether it can be, and that nobody writes. */
-export const healthReplicaKey = "health";
+/** A key that is written to see whether KV can be: replicas have an `@` or a `:` in theirs. */
+export function healthReplicaKey(random: string): string {
+  return `${healthPrefix}${random}`;
+}
 
 /** The midnight (UTC) that began the day on which a key was made, in milliseconds of the epoch. */
 export function blobKeyTimeMs(key: BlobKey): number {

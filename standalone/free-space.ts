@@ -16,8 +16,12 @@ export class FreeSpace {
     const nowMs = Date.now();
     if (Math.abs(nowMs - this.#askedMs) < askMs) return;
     this.#askedMs = nowMs;
-    this.#isFull = await disk.has(fullMark);
-    tellStorageFull(this.#isFull);
+    try {
+      this.#isFull = await disk.has(fullMark);
+      tellStorageFull(this.#isFull);
+    } catch {
+      // It is as it was; who writes is told what the disk says.
+    }
   }
 
   /** @throws an error that isStorageFull knows, if a blob is to be refused */

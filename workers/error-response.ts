@@ -2,6 +2,7 @@ import { RegistryError } from "../schemas/errors.ts";
 import { isStorageFull } from "../stores/storage-full.ts";
 import { StoreSilent } from "../stores/time-limits.ts";
 import { log } from "../telemetry/log.ts";
+import { jsonResponse } from "./json-response.ts";
 
 /** How the runtime marks the error of a call whose object was restarted or has too much to do. */
 const passing = ["retryable", "overloaded", "durableObjectReset"];
@@ -19,16 +20,8 @@ export function errorResponse(thrown: unknown, requestId: string): Response {
   }
   const told = error.body();
   if (error.status >= 500) told.errors[0].detail += ` (request ${requestId})`;
-  const body = new TextEncoder().encode(JSON.stringify(told));
-  return new Response(body, {
-    status: error.status,
-    headers: {
-      ...error.headers,
-      "Content-Type": "application/json",
-      "Content-Length": String(body.byteLength),
-      "Cache-Control": "no-store",
-    },
-  });
+  const headers = { ...error.headers, "Cache-Control": "no-store" };
+  return jsonResponse(told, { status: error.status, headers });
 }
 
 /** What is thrown, as the row in the table of errors that it is. */

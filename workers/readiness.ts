@@ -45,9 +45,8 @@ export async function readiness(env: Env): Promise<Readiness> {
 async function look(env: Env): Promise<Readiness> {
   const [r2, kv, objects] = await Promise.all([
     stateOf("r2", () => writeAndRead(env.BLOBS)),
-    // A write is not tried: KV takes one a second and key, and what is not written waits.
-    stateOf("kv", () => env.TAGS.get(healthReplicaKey)),
-    stateOf("objects", () => env.CATALOG.getByName(catalogName).list({ limit: 1, last: "" })),
+    stateOf("kv", () => Promise.all([env.MANIFESTS, env.TAGS].map(useNamespace))),
+    stateOf("objects", () => env.CATALOG.getByName(catalogName).probe()),
   ]);
   return { ready: r2 === "ok" && kv === "ok" && objects === "ok", stores: { r2, kv, objects } };
 }
@@ -60,6 +59,17 @@ async function writeAndRead(bucket: R2Bucket): Promise<void> {
     if ((await object?.text()) !== key) throw new Error("what was written was not read");
   } finally {
     await bucket.delete(key);
+  }
+}
+
+/** What was written need not be read at once: KV is not consistent. */
+async function useNamespace(namespace: KVNamespace): Promise<void> {
+  const key = healthReplicaKey(crypto.randomUUID());
+  await namespace.put(key, "");
+  try {
+    await namespace.get(key);
+  } finally {
+    await namespace.delete(key);
   }
 }
 

@@ -75,6 +75,18 @@ describe("a commit whose object is aborted", () => {
   });
 });
 
+test("a push that the alarm ends is in the audit, as nobody else tells of it", async () => {
+  const step = commitSteps.find(({ name }) => name === "before the claim");
+  if (step === undefined) throw new Error("no such step");
+  const { repository, digest, location } = await cutOff(step.cut);
+  advance(31 * secondMs);
+  const info = vi.spyOn(console, "info").mockImplementation(() => undefined);
+  await runDurableObjectAlarm(uploadSession(location));
+  const lines = info.mock.calls.map(([line]): unknown => JSON.parse(String(line)));
+  const pushed = { event: "audit", action: "push blob", repository, digest, outcome: "done" };
+  expect(lines).toContainEqual(expect.objectContaining(pushed));
+});
+
 test("a PUT that meets the alarm's own commit is answered with its outcome", async () => {
   const step = commitSteps.find(({ name }) => name === "before the claim");
   if (step === undefined) throw new Error("no such step");

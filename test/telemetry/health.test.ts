@@ -27,10 +27,27 @@ function bucket(methods: Partial<R2Bucket>): Variables {
 const away = () => Promise.reject(new Error("it is away"));
 const silent = () => new Promise<never>(() => undefined);
 
+/** A namespace of KV, with some of its methods replaced. */
+function namespace(name: "MANIFESTS" | "TAGS", methods: Partial<KVNamespace>): Variables {
+  const kv = env[name];
+  const whole: object = {
+    put: kv.put.bind(kv),
+    get: kv.get.bind(kv),
+    delete: kv.delete.bind(kv),
+    ...methods,
+  };
+  return { ...open, [name]: binding(whole) };
+}
+
+/** Objects of which the one that is asked answers so. */
+function objects(probe: () => Promise<never>): Variables {
+  return { ...open, CATALOG: binding({ getByName: () => ({ probe }) }) };
+}
+
 const allAway: Variables = {
   ...bucket({ put: away }),
-  TAGS: binding({ get: away }),
-  CATALOG: binding({ getByName: () => ({ list: away }) }),
+  ...namespace("TAGS", { get: away }),
+  ...objects(away),
 };
 
 beforeEach(() => {
@@ -70,6 +87,10 @@ describe("/readyz", () => {
     const stores = { r2: "ok", kv: "ok", objects: "ok" };
     expect(await ready(open)).toEqual([200, { status: "ready", stores }]);
     expect((await env.BLOBS.list({ prefix: "health/" })).objects).toEqual([]);
+    for (const kv of [env.MANIFESTS, env.TAGS]) {
+      // oxlint-disable-next-line no-await-in-loop
+      expect((await kv.list({ prefix: "health/" })).keys).toEqual([]);
+    }
   });
 
   test.each<[string, Variables, object]>([
@@ -81,12 +102,11 @@ describe("/readyz", () => {
       { r2: "what was written was not read" },
     ],
     ["R2 deletes nothing", bucket({ delete: away }), { r2: "it is away" }],
-    ["KV is away", { ...open, TAGS: binding({ get: away }) }, { kv: "it is away" }],
-    [
-      "objects are away",
-      { ...open, CATALOG: binding({ getByName: () => ({ list: away }) }) },
-      { objects: "it is away" },
-    ],
+    ["KV takes no manifests", namespace("MANIFESTS", { put: away }), { kv: "it is away" }],
+    ["KV takes no tags", namespace("TAGS", { put: away }), { kv: "it is away" }],
+    ["KV answers nothing", namespace("MANIFESTS", { get: away }), { kv: "it is away" }],
+    ["KV deletes nothing", namespace("TAGS", { delete: away }), { kv: "it is away" }],
+    ["objects are away", objects(away), { objects: "it is away" }],
     ["all are away", allAway, { r2: "it is away", kv: "it is away", objects: "it is away" }],
   ])("is 503 where %s, and says so", async (_case, variables, failed) => {
     const stores = { r2: "ok", kv: "ok", objects: "ok", ...failed };
@@ -95,15 +115,14 @@ describe("/readyz", () => {
   });
 
   test("gives what is silent five seconds", async () => {
-    const CATALOG = binding({ getByName: () => ({ list: silent }) });
-    const [status, body] = await ready({ ...open, CATALOG });
+    const [status, body] = await ready(objects(silent));
     expect(status).toBe(503);
     expect(body).toMatchObject({ stores: { r2: "ok", objects: "no answer in 5 s" } });
   });
 
   test("looks once in ten seconds, also for those who ask at once", async () => {
     let looks = 0;
-    const counting = { ...open, TAGS: binding({ get: async () => void (looks += 1) }) };
+    const counting = namespace("TAGS", { put: async () => void (looks += 1) });
     const answers = await Promise.all(Array.from({ length: 10 }, () => ready(counting)));
     expect(answers.map(([status]) => status)).toEqual(answers.map(() => 200));
     expect(looks).toBe(1);
@@ -116,7 +135,7 @@ describe("/readyz", () => {
   });
 
   test("keeps a failure no longer than a success", async () => {
-    expect((await ready({ ...open, TAGS: binding({ get: away }) }))[0]).toBe(503);
+    expect((await ready(namespace("TAGS", { get: away })))[0]).toBe(503);
     expect((await ready(open))[0]).toBe(503);
     advance(11 * secondMs);
     expect((await ready(open))[0]).toBe(200);

@@ -90,6 +90,7 @@ const rows: Row[] = [
     init: { body: blob, headers: { "Content-Length": String(blob.length) } },
     expected: { action: "push blob", status: 201, bytesIn: blob.length, bytesOut: 0 },
   },
+  { method: "GET", path: "/v2/", expected: { action: "ping", status: 200, bytesOut: 2 } },
   {
     method: "GET",
     path: `/v2/${repository}/manifests/none`,

@@ -1,5 +1,6 @@
 import type { RegistryContext } from "../context.ts";
 import { readiness } from "../readiness.ts";
+import { jsonResponse } from "../json-response.ts";
 
 export const healthPath = "/healthz";
 export const readyPath = "/readyz";
@@ -8,13 +9,13 @@ const headers = { "Cache-Control": "no-store" };
 
 /** 200 as long as anything is answered at all. */
 export function isAlive(): Response {
-  return Response.json({ status: "alive" }, { headers });
+  return jsonResponse({ status: "alive" }, { headers });
 }
 
 /** 200 if the stores can be read and written; else 503, with which can't and why. */
 export async function isReady({ env, var: { requestId } }: RegistryContext): Promise<Response> {
   const { ready, stores } = await readiness(env);
   return ready
-    ? Response.json({ status: "ready", stores }, { headers })
-    : Response.json({ status: "not ready", stores, requestId }, { status: 503, headers });
+    ? jsonResponse({ status: "ready", stores }, { headers })
+    : jsonResponse({ status: "not ready", stores, requestId }, { status: 503, headers });
 }

@@ -4,6 +4,7 @@ import { nextLink, type Page, parsePage } from "../../schemas/pagination.ts";
 import { maySee } from "../access/guard.ts";
 import { digestOfPath, type RegistryContext, repositoryNameOf } from "../context.ts";
 import { visibleRepositories } from "../visible-repositories.ts";
+import { jsonResponse } from "../json-response.ts";
 
 /** end-8: the tags of a repository, in byte order. */
 export async function listTags(context: RegistryContext): Promise<Response> {
@@ -12,7 +13,7 @@ export async function listTags(context: RegistryContext): Promise<Response> {
   const stub = context.env.REPOSITORY.getByName(repository);
   const { tags, more } = expectDone(await stub.tags(repository, page));
   const link = more ? nextPage(`/v2/${repository}/tags/list`, page, tags.at(-1)) : {};
-  return Response.json({ name: repository, tags }, { headers: link });
+  return jsonResponse({ name: repository, tags }, { headers: link });
 }
 
 /** Docker's catalog: the repositories that the caller may pull from, in byte order. */
@@ -22,7 +23,7 @@ export async function listRepositories(context: RegistryContext): Promise<Respon
     maySee(context, name),
   );
   const link = nextPage("/v2/_catalog", page, last);
-  return Response.json({ repositories: names }, { headers: link });
+  return jsonResponse({ repositories: names }, { headers: link });
 }
 
 /** end-12: the manifests whose subject is the digest; none is an empty index, never 404. */

@@ -4,6 +4,7 @@ import { RegistryError } from "../../schemas/errors.ts";
 import { expectDone } from "../../schemas/outcome.ts";
 import { maintenanceName } from "../../schemas/storage-keys.ts";
 import type { RegistryContext } from "../context.ts";
+import { jsonResponse } from "../json-response.ts";
 
 /** How long an answer waits for the end of what was begun; then it goes on by itself. */
 const waitMsMax = 25_000;
@@ -45,7 +46,7 @@ export async function pauseScrub(context: RegistryContext): Promise<Response> {
 
 async function collectionAnswer(context: RegistryContext, waitMs: number): Promise<Response> {
   const report = await maintenanceOf(context).collection(waitMs);
-  if (report === undefined) return Response.json({ status: "never" });
+  if (report === undefined) return jsonResponse({ status: "never" });
   const isRunning = report.state.phase !== "done";
   return answer(context, isRunning, collectionBody(report.state, report.repositories));
 }
@@ -69,7 +70,7 @@ function collectionBody(state: CollectionState, repositories: readonly Repositor
 
 async function scrubAnswer(context: RegistryContext, waitMs: number): Promise<Response> {
   const state = await maintenanceOf(context).scrub(waitMs);
-  if (state === undefined) return Response.json({ status: "never" });
+  if (state === undefined) return jsonResponse({ status: "never" });
   return answer(context, state.stage === "running", scrubBody(state));
 }
 
@@ -97,7 +98,7 @@ function times({ startedMs, finishedMs }: CollectionState | ScrubState) {
 function answer({ req }: RegistryContext, isRunning: boolean, body: object): Response {
   const isBegun = isRunning && req.method === "POST";
   const headers = isBegun ? { Location: req.path, "Retry-After": "5" } : {};
-  return Response.json(body, { status: isBegun ? 202 : 200, headers });
+  return jsonResponse(body, { status: isBegun ? 202 : 200, headers });
 }
 
 /** True for `true` and nothing else: a word that is not understood must not delete more than meant. */

@@ -15,7 +15,12 @@ export async function readMetrics({ env }: RegistryContext): Promise<Response> {
   const totals = await readTotals(env);
   const owned = totals === undefined ? unknown : await totalsText(totals);
   const counted = env.ANALYTICS === undefined ? `${await countedHere()}\n` : elsewhere;
-  return new Response(counted + owned, {
-    headers: { "Content-Type": metricsContentType, "Cache-Control": "no-store" },
+  const text = new TextEncoder().encode(counted + owned);
+  return new Response(text, {
+    headers: {
+      "Content-Type": metricsContentType,
+      "Content-Length": String(text.byteLength),
+      "Cache-Control": "no-store",
+    },
   });
 }

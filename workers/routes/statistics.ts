@@ -1,6 +1,7 @@
 import { nextLink, parsePage } from "../../schemas/pagination.ts";
 import { catalogName } from "../../schemas/storage-keys.ts";
 import type { RegistryContext } from "../context.ts";
+import { jsonResponse } from "../json-response.ts";
 
 /** How many of the open upload sessions are named. */
 const uploadsMax = 100;
@@ -48,7 +49,7 @@ export async function statistics(context: RegistryContext): Promise<Response> {
   const last = details.at(-1)?.name;
   const isLast = !more || last === undefined;
   const headers = isLast ? {} : { Link: nextLink("/_stats", { n: String(page.limit), last }) };
-  return Response.json(body, { headers });
+  return jsonResponse(body, { headers });
 }
 
 /** With two decimals; 0 of nothing. */

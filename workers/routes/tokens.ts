@@ -15,6 +15,7 @@ import { type Doorkeeping, identify, logIn, type Refused, userCaller } from "../
 import { OwnTokenMaker } from "../access/own-tokens.ts";
 import { readPolicy } from "../access/policy-source.ts";
 import type { RegistryContext } from "../context.ts";
+import { jsonResponse } from "../json-response.ts";
 
 /** A client asks for what one command needs. */
 const scopesMax = 100;
@@ -53,7 +54,7 @@ export async function postToken(context: RegistryContext): Promise<Response> {
 /** The public keys of the registry's own tokens (RFC 7517). */
 export async function listPublicKeys(context: RegistryContext): Promise<Response> {
   const keys = await new OwnTokenMaker(ownTokens(context)).publicKeys();
-  return Response.json(keys, { headers: { "Cache-Control": "public, max-age=300" } });
+  return jsonResponse(keys, { headers: { "Cache-Control": "public, max-age=300" } });
 }
 
 async function callerOf(
@@ -93,7 +94,7 @@ async function answer(
   const { token, issuedAt } = await maker.access(caller.subject, granted);
   const user = door.access.users.find(({ name }) => name === caller.subject);
   const hasRefresh = withRefresh && caller.identity.kind === "user" && user !== undefined;
-  return Response.json(
+  return jsonResponse(
     {
       token,
       access_token: token,
