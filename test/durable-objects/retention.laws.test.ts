@@ -73,7 +73,8 @@ class Model {
       }
     }
     const gone = this.left.filter((name) => !kept.has(name));
-    for (const name of gone) this.remove(name);
+    // A collection lets go of what nobody asked for: ages begin anew where somebody deletes.
+    for (const name of gone) this.#releasedMs.delete(name);
   }
 
   #release(name: string): void {
