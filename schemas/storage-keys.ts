@@ -49,13 +49,11 @@ function dayOf(ms: number): string {
   return new Date(ms).toISOString().slice(0, 10);
 }
 
-/** A key that is written to see whether R2 can be; `random` is a random UUID. */
+/**
+ * A key that is written to see whether R2 or KV can be, whose other keys are none like it; `random` is a
+ * random UUID.
+ */
 export function healthKey(random: string): string {
-  return `${healthPrefix}${random}`;
-}
-
-/** A key that is written to see whether KV can be: replicas have an `@` or a `:` in theirs. */
-export function healthReplicaKey(random: string): string {
   return `${healthPrefix}${random}`;
 }
 

@@ -1,4 +1,4 @@
-import { catalogName, healthKey, healthReplicaKey } from "../schemas/storage-keys.ts";
+import { catalogName, healthKey } from "../schemas/storage-keys.ts";
 import { log } from "../telemetry/log.ts";
 
 /** How each store is: `ok`, or why it is not. */
@@ -64,7 +64,7 @@ async function writeAndRead(bucket: R2Bucket): Promise<void> {
 
 /** What was written need not be read at once: KV is not consistent. */
 async function useNamespace(namespace: KVNamespace): Promise<void> {
-  const key = healthReplicaKey(crypto.randomUUID());
+  const key = healthKey(crypto.randomUUID());
   await namespace.put(key, "");
   try {
     await namespace.get(key);
