@@ -1,39 +1,19 @@
-import { mkdtemp, readdir, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
+import { RestartedRegistry } from "./restarted-registry.ts";
 import { digestOf } from "./running-registry.ts";
-import { Start, waiting } from "./start-process.ts";
+import { waiting } from "./start-process.ts";
 
 const repository = "team/app";
 const mediaType = "application/vnd.oci.image.index.v1+json";
 const manifest = JSON.stringify({ schemaVersion: 2, mediaType, manifests: [] });
 const byDigest = `/v2/${repository}/manifests/${digestOf(manifest)}`;
 
-let storagePath = "";
-let running: Start | undefined;
-
-beforeEach(async () => {
-  storagePath = await mkdtemp(join(tmpdir(), "longshore-replicas-"));
-});
-
-afterEach(async () => {
-  await stop();
-  await rm(storagePath, { recursive: true, maxRetries: 10 });
-});
+const registry = new RestartedRegistry();
 
 async function start(reads: "strong" | "digest"): Promise<string> {
-  running = new Start([process.execPath, "standalone/start.ts"], {
-    REGISTRY_PORT: "0",
-    REGISTRY_STORAGE_PATH: storagePath,
-    REGISTRY_READS: reads,
-  });
-  return running.url();
-}
-
-async function stop(): Promise<void> {
-  running?.process.kill("SIGTERM");
-  await running?.ended;
+  return registry.start({ REGISTRY_READS: reads }).url();
 }
 
 async function ask(method: string, url: string, status: number, body?: string): Promise<unknown> {
@@ -57,7 +37,7 @@ async function replicas(): Promise<[manifests: number, tags: number]> {
 }
 
 async function fileCount(folder: string): Promise<number> {
-  const path = join(storagePath, folder);
+  const path = join(registry.storagePath, folder);
   const entries = await readdir(path, { recursive: true, withFileTypes: true });
   return entries.filter((entry) => entry.isFile()).length;
 }
@@ -71,20 +51,20 @@ test("replicas are written where reads ask for them", { timeout: 90_000 }, async
     expect(repositories).toBe(1);
   }, waiting);
   expect(await replicas()).toEqual([0, 0]);
-  await stop();
+  await registry.stop();
 
   url = await start("digest");
   await ask("GET", url + byDigest, 200);
   await vi.waitFor(async () => expect(await replicas()).toEqual([1, 0]), waiting);
   await ask("PUT", `${url}/v2/${repository}/manifests/v2`, 201, manifest);
   await vi.waitFor(async () => expect(await replicas()).toEqual([1, 1]), waiting);
-  await stop();
+  await registry.stop();
 
   url = await start("strong");
   await ask("DELETE", url + byDigest, 202);
   await expectGone(url);
   await vi.waitFor(async () => expect(await replicas()).toEqual([0, 0]), waiting);
-  await stop();
+  await registry.stop();
 
   url = await start("digest");
   await expectGone(url);

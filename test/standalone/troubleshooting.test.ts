@@ -1,47 +1,21 @@
-import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { rowsOfAnswers, rowsOfClients, rowsOfStarts, seenBy } from "../troubleshooting-rows.ts";
 import { Authority } from "./certificates.ts";
-import { Start, waiting } from "./start-process.ts";
+import { RestartedRegistry } from "./restarted-registry.ts";
+import { waiting } from "./start-process.ts";
 
 type Row = (typeof rowsOfStarts)[number];
 
 const mebibyte = 1024 * 1024;
 const users = { USERNAME: "alice", PASSWORD: "alice's" };
-let folder = "";
-let started: Start | undefined;
-
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "longshore-trouble-"));
-});
-
-afterEach(async () => {
-  await stop();
-  await rm(folder, { recursive: true, maxRetries: 10 });
-});
-
-/** Starts a registry over the folder of the test. */
-function start(environment: Record<string, string>): Start {
-  started = new Start([process.execPath, "standalone/start.ts"], {
-    REGISTRY_PORT: "0",
-    REGISTRY_STORAGE_PATH: folder,
-    ...environment,
-  });
-  return started;
-}
-
-async function stop(): Promise<void> {
-  started?.process.kill("SIGTERM");
-  await started?.ended;
-  started = undefined;
-}
+const registry = new RestartedRegistry();
 
 /** How much the folder's blobs take. */
 async function storedBytes(): Promise<number> {
-  const blobs = join(folder, "blobs");
+  const blobs = join(registry.storagePath, "blobs");
   const names = await readdir(blobs, { recursive: true });
   const files = await Promise.all(names.map((name) => stat(join(blobs, name))));
   return files.reduce((bytes, file) => bytes + (file.isFile() ? file.size : 0), 0);
@@ -61,23 +35,26 @@ const reproductions: Readonly<Record<Row, (row: Row) => Promise<void>>> = {
   async '`REGISTRY_HOST is "0.0.0.0", which others can reach, and REGISTRY_AUTH_TYPE is not set`'(
     row,
   ) {
-    const open = start({ REGISTRY_HOST: "0.0.0.0" });
+    const open = registry.start({ REGISTRY_HOST: "0.0.0.0" });
     expect(await open.ended).toBe(1);
     expect(open.errors).toMatch(seenBy(row));
     expect(open.errors).toContain("set USERNAME and PASSWORD");
-    const url = await start({ REGISTRY_HOST: "0.0.0.0", ...users }).url();
+    const url = await registry.start({ REGISTRY_HOST: "0.0.0.0", ...users }).url();
     expect((await fetch(`${url}/v2/`)).status).toBe(401);
   },
   async '`REGISTRY_TLS_KEY is "…", which is not the key of the first certificate in REGISTRY_TLS_CERT`'(
     row,
   ) {
-    const authority = new Authority(folder);
+    const authority = new Authority(registry.storagePath);
     const [own, other] = [authority.sign("own"), authority.sign("other")];
-    const wrong = start({ REGISTRY_TLS_CERT: own.certificate, REGISTRY_TLS_KEY: other.key });
+    const wrong = registry.start({
+      REGISTRY_TLS_CERT: own.certificate,
+      REGISTRY_TLS_KEY: other.key,
+    });
     expect(await wrong.ended).toBe(1);
     expect(wrong.errors).toMatch(seenBy(row));
     const right = { REGISTRY_TLS_CERT: own.certificate, REGISTRY_TLS_KEY: own.key };
-    expect(await start(right).url()).toMatch(/^https:/);
+    expect(await registry.start(right).url()).toMatch(/^https:/);
   },
 };
 
@@ -86,12 +63,12 @@ describe("on one machine", { timeout: 60_000 }, () => {
 
   test("uploads that time out last longer with a higher REGISTRY_UPLOAD_TIMEOUT", async () => {
     const short = { REGISTRY_UPLOAD_TIMEOUT: "1", REGISTRY_UPLOAD_CLEANUP_INTERVAL: "1" };
-    const abandoned = await beginUpload(await start(short).url());
+    const abandoned = await beginUpload(await registry.start(short).url());
     await vi.waitFor(async () => expect(await storedBytes()).toBeLessThan(mebibyte), waiting);
     expect((await fetch(abandoned)).status).toBe(404);
-    await stop();
+    await registry.stop();
     const long = { ...short, REGISTRY_UPLOAD_TIMEOUT: "3600" };
-    const kept = await beginUpload(await start(long).url());
+    const kept = await beginUpload(await registry.start(long).url());
     // As long as the first one was given.
     await sleep(2500);
     expect((await fetch(kept)).status).toBe(204);
