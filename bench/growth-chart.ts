@@ -1,7 +1,7 @@
 import { sayCount } from "./amounts.ts";
 import { sayMachine } from "./machine.ts";
 import type { Results, RowResult } from "./results.ts";
-import { colors, line, picture, round, text } from "./svg.ts";
+import { colors, heading, line, picture, round, text } from "./svg.ts";
 import { sayFigure } from "./table.ts";
 
 const columns = 2;
@@ -24,17 +24,10 @@ export function growthChart(results: Results): string {
   const height = head + Math.ceil(operations.size / columns) * panelHeight + 10;
   const title = "How cost grows with the tags of a repository";
   return picture(width, height, title, [
-    text(20, 30, title, { size: 17, isBold: true }),
-    text(20, 50, sayMachine(results.machine), { size: 11, color: colors.faint }),
-    text(
-      20,
-      66,
+    ...heading(title, [
+      sayMachine(results.machine),
       `Milliseconds of one request at a time, median of many, ${results.date.slice(0, 10)}; both axes logarithmic`,
-      {
-        size: 11,
-        color: colors.faint,
-      },
-    ),
+    ]),
     ...legend(peers),
     ...[...operations].map(([name, rows], index) => {
       const x = 10 + (index % columns) * panelWidth;

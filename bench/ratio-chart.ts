@@ -1,6 +1,6 @@
 import { sayMachine } from "./machine.ts";
 import type { Results } from "./results.ts";
-import { colors, line, picture, rectangle, text } from "./svg.ts";
+import { colors, heading, line, picture, rectangle, text } from "./svg.ts";
 import { sayRatio, sayRounds } from "./table.ts";
 
 const width = 960;
@@ -35,17 +35,10 @@ export function ratioChart(results: Results, peer: string): string {
   const height = bottom + 34;
   const title = `Longshore and ${peer}: how many times better`;
   return picture(width, height, title, [
-    text(20, 30, title, { size: 17, isBold: true }),
-    text(20, 50, sayMachine(results.machine), { size: 11, color: colors.faint }),
-    text(
-      20,
-      66,
+    ...heading(title, [
+      sayMachine(results.machine),
       `${sayRounds(results.rounds)}, median of the ratios, ${results.date.slice(0, 10)}; right of 1×: Longshore is better`,
-      {
-        size: 11,
-        color: colors.faint,
-      },
-    ),
+    ]),
     ...ticks(-left, far).flatMap((power) => {
       const x = one + power * step;
       return [

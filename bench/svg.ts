@@ -54,6 +54,15 @@ export function rectangle(
   return `<rect x="${round(x)}" y="${round(y)}" width="${round(width)}" height="${round(height)}" rx="2" fill="${color}"/>`;
 }
 
+/** What a picture says above all: its title, and two lines of how it came to be. */
+export function heading(title: string, lines: readonly [string, string]): string[] {
+  const faint = { size: 11, color: colors.faint };
+  return [
+    text(20, 30, title, { size: 17, isBold: true }),
+    ...lines.map((content, index) => text(20, 50 + 16 * index, content, faint)),
+  ];
+}
+
 /** A whole picture of that size, with a title that is read out. */
 export function picture(
   width: number,
