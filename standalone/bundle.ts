@@ -1,14 +1,11 @@
 import { join } from "node:path";
 import { build, stop } from "esbuild";
 
-/**
- * Bundles the Workers of these files, each into one ES module `<folder>/<name>.js`, as wrangler does
- * for a deployment.
- */
-export async function bundleWorkers(files: Record<string, string>, folder: string): Promise<void> {
+/** Bundles the Worker of a source file into one ES module, as wrangler does for a deployment. */
+export async function bundleWorker(source: string, modulePath: string): Promise<void> {
   await build({
-    entryPoints: files,
-    outdir: folder,
+    entryPoints: [source],
+    outfile: modulePath,
     bundle: true,
     format: "esm",
     target: "es2024",

@@ -14,6 +14,9 @@ export interface ObjectDescriptor {
   readonly parts?: { readonly uploadId: string; readonly names: readonly string[] };
 }
 
+/** A descriptor of 10,000 parts is shorter. */
+export const descriptorBytesMax = 1024 * 1024;
+
 /** What a bucket tells about an object, of R2Object's shape. */
 export class DiskObject implements R2Object {
   readonly key: string;

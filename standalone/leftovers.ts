@@ -1,15 +1,13 @@
 import { open, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { ObjectDescriptor } from "./disk-object.ts";
+import { descriptorBytesMax, type ObjectDescriptor } from "./disk-object.ts";
+import { errorCode } from "./error-code.ts";
 
 /** R2 aborts an incomplete multipart upload after seven days; so does one machine. */
 const openUploadMsMax = 7 * 24 * 60 * 60 * 1000;
 
 /** The name of the folder of an upload's parts: the last segment of its key, and its id. */
 const partsName = /^(.+)\.([0-9a-f]{32})$/;
-
-/** The descriptor of an object of 10,000 parts is shorter. */
-const descriptorBytesMax = 1024 * 1024;
 
 /** The name under which workerd's `disk` service writes a file that is not whole yet. */
 const partialName = /^\..+\.tmp$/;
@@ -124,7 +122,7 @@ async function* entriesOf(folder: string): AsyncGenerator<FoundEntry> {
 
 /** Rethrows all but the system's word for what is not there. */
 function nothingIfAbsent(error: unknown): undefined {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  const code = errorCode(error);
   if (code !== "ENOENT" && code !== "ENOTDIR") throw error;
 }
 

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
-import { bundleWorkers } from "./bundle.ts";
+import { bundleWorker } from "./bundle.ts";
 import { WrongSetting } from "./settings.ts";
 import type { TlsFiles } from "./tls-files.ts";
 import {
@@ -38,10 +38,8 @@ export async function prepareFiles(machine: Machine): Promise<string> {
     return path;
   };
   const run = folder("run");
-  const workers = {
-    registry: machine.workerPath ?? join(import.meta.dirname, "worker.ts"),
-  };
-  await bundleWorkers(workers, run);
+  const source = machine.workerPath ?? join(import.meta.dirname, "worker.ts");
+  await bundleWorker(source, join(run, "registry.js"));
   const paths = {
     registry: "registry.js",
     blobs: folder("blobs"),
@@ -65,14 +63,14 @@ export async function prepareFiles(machine: Machine): Promise<string> {
  */
 function blobIndexFolder(storagePath: string): BlobIndexFolder {
   const { many, one } = blobIndexFolders;
-  const [hasMany, hasOne] = [many, one].map((name) => hasObjects(storagePath, name));
-  if (hasMany === true && hasOne === true) {
+  const hasMany = hasObjects(storagePath, many);
+  if (hasMany && hasObjects(storagePath, one)) {
     throw new WrongSetting(
       `${storagePath} has databases of "${many}" and of "${one}": it was opened by an older version, or ` +
         "two backups are mixed; keep the one that its pushes went to, and move the other away",
     );
   }
-  return hasMany === true ? many : one;
+  return hasMany ? many : one;
 }
 
 function hasObjects(storagePath: string, className: string): boolean {

@@ -1,14 +1,12 @@
 import { RecentMap } from "../workers/recent-map.ts";
 import type { Disk, Slice } from "./disk.ts";
-import type { ObjectDescriptor } from "./disk-object.ts";
+import { descriptorBytesMax, type ObjectDescriptor } from "./disk-object.ts";
 import { type Content, filesContent, hasParts, writeContent } from "./object-content.ts";
 import { keysOf } from "./object-keys.ts";
 import { objectPath } from "./object-path.ts";
 
 /** What is read of an object's file to find its descriptor; 16 times as much if that is too little. */
 const firstReadBytes = 4096;
-/** A descriptor of 10,000 parts is shorter. */
-const descriptorBytesMax = 1024 * 1024;
 
 /** A descriptor of more parts than this is read from disk each time. */
 const cachedPartsMax = 1000;

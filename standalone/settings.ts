@@ -5,6 +5,7 @@ import { resolve } from "node:path";
 import { parseAccessConfiguration } from "../schemas/access-configuration.ts";
 import { parseConfiguration } from "../schemas/configuration.ts";
 import { Variables } from "../schemas/variables.ts";
+import { errorCode } from "./error-code.ts";
 import { type Environment, given, type Listening, parseListening } from "./listening.ts";
 import { loopbackOnly } from "./loopback.ts";
 import { syncSocketPath } from "./sync-service.ts";
@@ -113,7 +114,7 @@ function contentOf(name: string, value: string): string {
     content = readFileSync(value, "utf8");
   } catch (error) {
     if (name === "REGISTRY_AUTH_TOKEN_PUBLICKEY" && publicKeyPattern.test(value)) return value;
-    const reason = error instanceof Error && "code" in error ? error.code : error;
+    const reason = errorCode(error) ?? error;
     throw new WrongSetting(`${name} is${shown} no file that can be read: ${String(reason)}`);
   }
   // Taken for a variable that is not set, it would let in more than was meant.

@@ -13,6 +13,7 @@
 import { mkdirSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { errorCode } from "./error-code.ts";
 import { removeEmptyObjects, removeLeftovers } from "./leftovers.ts";
 import { address, checkAlive, type Listening, ownAddress } from "./listening.ts";
 import { prepareFiles } from "./machine-files.ts";
@@ -110,7 +111,7 @@ async function checkAddress(listening: Listening): Promise<void> {
       server.listen({ host, port, exclusive: true }, resolve);
     });
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    const code = errorCode(error);
     const reason =
       code === "EADDRINUSE" ? "something listens there already" : `the system says ${String(code)}`;
     throw new CannotStart(

@@ -3,6 +3,7 @@ import { rmSync } from "node:fs";
 import { open, readdir } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { dirname, join } from "node:path";
+import { errorCode } from "./error-code.ts";
 
 /** What the address of a Unix socket holds: 108 bytes on Linux, 104 on macOS, the last of them zero. */
 const socketPathBytesMax = 103;
@@ -61,8 +62,7 @@ export class SyncService {
       await this.#syncFile(join(this.#storagePath, request.url ?? ""));
       response.writeHead(204).end();
     } catch (error) {
-      const code = error instanceof Error && "code" in error ? error.code : undefined;
-      response.writeHead(fullCodes.includes(code) ? 507 : 500).end(String(error));
+      response.writeHead(fullCodes.includes(errorCode(error)) ? 507 : 500).end(String(error));
     }
   }
 
@@ -91,7 +91,7 @@ async function sync(path: string): Promise<boolean> {
   try {
     file = await open(path, "r");
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return false;
+    if (errorCode(error) === "ENOENT") return false;
     throw error;
   }
   try {

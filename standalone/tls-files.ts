@@ -1,6 +1,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { errorCode } from "./error-code.ts";
 
 /** The variables that name the files. */
 export const tlsVariables = { certificate: "REGISTRY_TLS_CERT", key: "REGISTRY_TLS_KEY" } as const;
@@ -90,7 +91,7 @@ function read(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
-    const reason = error instanceof Error && "code" in error ? error.code : error;
+    const reason = errorCode(error) ?? error;
     throw new WrongFile(`no file that can be read: ${String(reason)}`);
   }
 }
