@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { open, readdir, stat } from "node:fs/promises";
-import { join, relative } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 
 /** What lies in the bucket of one machine. */
 export interface BucketContent {
@@ -11,6 +11,11 @@ export interface BucketContent {
   readonly bytes: number;
   /** Files that belong to no object: parts of uploads, files that never became whole. */
   readonly stray: readonly string[];
+  /**
+   * Files of uploads that were begun and got no part: a kill came before their session had stored
+   * their id. R2 ends such an upload after seven days, and so does one machine.
+   */
+  readonly begun: readonly string[];
 }
 
 interface FoundFile {
@@ -30,11 +35,21 @@ export async function readBucket(folder: string): Promise<BucketContent> {
     digests.push(digest);
     for (const used of uses) known.add(used);
   }
+  const paths = files.map(({ path }) => path);
+  const unknown = paths.filter((path) => !known.has(path));
+  const begun = unknown.filter((path) => isAlone(path, paths));
   return {
     digests,
     bytes: files.reduce((sum, { size }) => sum + size, 0),
-    stray: files.map(({ path }) => path).filter((path) => !known.has(path)),
+    stray: unknown.filter((path) => !begun.includes(path)),
+    begun,
   };
+}
+
+/** Whether it says that an upload is open whose folder has nothing else: see multipart-upload.ts. */
+function isAlone(path: string, all: readonly string[]): boolean {
+  const folder = dirname(path);
+  return basename(path) === "upload.json" && all.every((p) => p === path || dirname(p) !== folder);
 }
 
 /** The bytes of all files of the storage folder. */

@@ -37,8 +37,15 @@ export async function collectAll(http: HttpClient): Promise<void> {
   /* oxlint-enable no-await-in-loop */
 }
 
-/** What is wrong with a bucket that has to hold these digests, each once, and nothing else. */
-export function judgeBucket(bucket: BucketContent, reachable: Iterable<string>): string[] {
+/**
+ * What is wrong with a bucket that has to hold these digests, each once, and nothing else but
+ * `begunMax` uploads that kills left without a part.
+ */
+export function judgeBucket(
+  bucket: BucketContent,
+  reachable: Iterable<string>,
+  begunMax = 0,
+): string[] {
   const needed = new Set(reachable);
   const there = new Set(bucket.digests);
   const missing = [...needed].filter((digest) => !there.has(digest));
@@ -49,6 +56,7 @@ export function judgeBucket(bucket: BucketContent, reachable: Iterable<string>):
     ...unneeded.map((digest) => `${digest} is in the bucket and nothing needs it`),
     ...twice.map((digest) => `${digest} is in the bucket twice`),
     ...bucket.stray.map((path) => `${path} belongs to no object`),
+    ...bucket.begun.slice(begunMax).map((path) => `${path} is of an upload that nobody ended`),
   ];
   const more = wrong.length - namedMax;
   return more > 0 ? [...wrong.slice(0, namedMax), `and ${more} more`] : wrong;
@@ -62,7 +70,7 @@ export async function collectUntilClean(
   http: HttpClient,
   folder: string,
   reachable: Iterable<string>,
-  waitMs: number,
+  { waitMs, begunMax = 0 }: { readonly waitMs: number; readonly begunMax?: number },
 ): Promise<string[]> {
   const needed = [...reachable];
   const endMs = Date.now() + waitMs;
@@ -71,7 +79,7 @@ export async function collectUntilClean(
     await collectAll(http);
     // What goes while it is read makes this reading wrong, not the bucket.
     const wrong = await readBucket(folder).then(
-      (bucket) => judgeBucket(bucket, needed),
+      (bucket) => judgeBucket(bucket, needed, begunMax),
       (error: unknown) => [String(error)],
     );
     if (wrong.length === 0 || Date.now() > endMs) return wrong;

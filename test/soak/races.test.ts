@@ -139,7 +139,7 @@ test(
       lost.push(...(await raceAll(all.slice(at, at + racers))));
     }
     const needed = all.flatMap(({ blobs }) => blobs.map(({ digest }) => digest));
-    const leftOver = await collectUntilClean(http, folder, needed, 30_000);
+    const leftOver = await collectUntilClean(http, folder, needed, { waitMs: 30_000 });
     const stillLost = await Promise.all(all.map((race) => lostOf(race)));
     lost.push(...stillLost.flat());
     const refused = all.filter(({ status }) => status === 400).length;

@@ -74,7 +74,7 @@ test("then there is what is reachable and nothing else", { timeout: 180_000 }, a
   try {
     const before = await Inspection.of(load, http, { since: 0, unneeded: "either" });
     const waitMs = uploadTimeoutSeconds * 1000 + 60_000;
-    const wrong = await collectUntilClean(http, folder, before.reachable.keys(), waitMs);
+    const wrong = await collectUntilClean(http, folder, before.reachable.keys(), { waitMs });
     const after = await Inspection.of(load, http, { since: 0, unneeded: "either" });
     const lost = [...before.lost, ...after.lost];
     const leftOver = [...before.leftOver, ...after.leftOver, ...wrong];

@@ -86,6 +86,11 @@ const breakages: [string, (pushed: Pushed) => Promise<void>, RegExp][] = [
     /belongs to no object/,
   ],
   [
+    "an upload without parts",
+    () => writeBelow("blobs/parts/blobs/2026-01-01/a.0/upload.json"),
+    /of an upload that nobody ended/,
+  ],
+  [
     "a tag that somebody moved",
     async () => putUnseen("tag", await push("other", 1024)),
     /tag soak\/a tag is sha256:/,
