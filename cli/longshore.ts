@@ -1,0 +1,22 @@
+#!/usr/bin/env node
+/** `npx longshore`: deployments, and pushes through an edge that limits bodies. */
+import { Command, CommanderError } from "commander";
+import { CommandError, exitCodes } from "./exit-codes.ts";
+
+const program = new Command("longshore")
+  .description("Deploys the Longshore registry, and pushes to it through an edge that limits bodies.")
+  .exitOverride()
+  .showHelpAfterError("(longshore --help shows what there is)");
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
+  } else if (error instanceof CommandError) {
+    process.stderr.write(`longshore: ${error.message}\n`);
+    process.exitCode = exitCodes.failed;
+  } else {
+    throw error;
+  }
+}
