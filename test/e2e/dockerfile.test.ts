@@ -1,13 +1,12 @@
 /** The Dockerfile, on a base that is Debian's essential packages alone. */
 import { copyFile, cp, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
-import { createServer, type AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
-import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Cleanup } from "./cleanup.ts";
 import { run } from "./command.ts";
 import { Dockerd } from "./dockerd.ts";
+import { freePort } from "./free-port.ts";
 import { writeDockerArchive } from "./image.ts";
 import { makeLayer } from "./layer.ts";
 import { tools } from "./tools.ts";
@@ -53,15 +52,6 @@ beforeAll(async () => {
 }, 300_000);
 
 afterAll(async () => cleanup.run());
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 /** What the engine tells of a container. */
 async function inspect(container: string, format: string): Promise<string> {

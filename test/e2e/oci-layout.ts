@@ -1,6 +1,6 @@
 /** Images as folders of the OCI image layout, with compressed layers. */
 import { createReadStream, createWriteStream } from "node:fs";
-import { mkdir, readdir, rename, stat, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
@@ -35,19 +35,23 @@ export class OciLayout {
     return Object.fromEntries(await Promise.all(entries));
   }
 
-  /** Writes an image for one platform. */
-  async addImage(architecture: Architecture, layers: readonly Layer[]): Promise<Descriptor> {
+  /** Writes an image for one platform; uncompressed layers take no time to make, and as much room. */
+  async addImage(
+    architecture: Architecture,
+    layers: readonly Layer[],
+    compression: "gzip" | "none" = "gzip",
+  ): Promise<Descriptor> {
     const config = await this.#addText(
       "application/vnd.oci.image.config.v1+json",
       imageConfig(architecture, layers),
     );
-    const compressed: Descriptor[] = [];
+    const added: Descriptor[] = [];
     for (const layer of layers) {
-      compressed.push(await this.#addLayer(layer));
+      added.push(await this.#addLayer(layer, compression));
     }
     return this.#addText(
       manifestType,
-      JSON.stringify({ schemaVersion: 2, mediaType: manifestType, config, layers: compressed }),
+      JSON.stringify({ schemaVersion: 2, mediaType: manifestType, config, layers: added }),
     );
   }
 
@@ -84,17 +88,18 @@ export class OciLayout {
     return { mediaType, digest, size: Buffer.byteLength(text) };
   }
 
-  async #addLayer(layer: Layer): Promise<Descriptor> {
+  async #addLayer(layer: Layer, compression: "gzip" | "none"): Promise<Descriptor> {
     await mkdir(this.#blobFolder, { recursive: true });
+    const tar = "application/vnd.oci.image.layer.v1.tar";
+    if (compression === "none") {
+      await copyFile(layer.file, this.#path(layer.diffId));
+      return { mediaType: tar, digest: layer.diffId, size: layer.size };
+    }
     const unnamed = join(this.folder, "layer.tmp");
     await pipeline(createReadStream(layer.file), createGzip(), createWriteStream(unnamed));
     const digest = await sha256OfFile(unnamed);
     await rename(unnamed, this.#path(digest));
-    return {
-      mediaType: "application/vnd.oci.image.layer.v1.tar+gzip",
-      digest,
-      size: (await stat(this.#path(digest))).size,
-    };
+    return { mediaType: `${tar}+gzip`, digest, size: (await stat(this.#path(digest))).size };
   }
 
   #path(digest: string): string {

@@ -27,8 +27,11 @@ export interface IndexEntry extends Descriptor {
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
+/** Headers that a registry wants to see, as of who asks. */
+export type AskedWith = Readonly<Record<string, string>>;
+
 /** GETs; anything but a 200 with a body is an error that says what was answered. */
-async function get(url: string, headers: Record<string, string>): Promise<Response> {
+async function get(url: string, headers: AskedWith): Promise<Response> {
   const response = await fetch(url, { headers });
   if (response.status !== 200) {
     throw new Error(`GET ${url}: ${response.status} ${await response.text()}`);
@@ -43,8 +46,8 @@ function expectSame(what: string, actual: unknown, expected: unknown): void {
 }
 
 /** Reads a blob, compares it with its descriptor, and answers the digest of its uncompressed bytes. */
-async function readBlob(url: string, blob: Descriptor): Promise<string> {
-  const response = await get(url, {});
+async function readBlob(url: string, blob: Descriptor, headers: AskedWith): Promise<string> {
+  const response = await get(url, headers);
   expectSame(`Content-Length of ${url}`, response.headers.get("content-length"), `${blob.size}`);
   const hash = createHash("sha256");
   let size = 0;
@@ -68,8 +71,11 @@ async function readBlob(url: string, blob: Descriptor): Promise<string> {
 }
 
 /** Reads the text of a manifest, and compares it with the digest that it comes with. */
-async function readText(url: string, accept: string): Promise<{ digest: string; text: string }> {
-  const response = await get(url, { accept });
+async function readText(
+  url: string,
+  headers: AskedWith,
+): Promise<{ digest: string; text: string }> {
+  const response = await get(url, headers);
   const bytes = new Uint8Array(await response.arrayBuffer());
   const digest = await sha256Of([bytes]);
   expectSame(`digest of ${url}`, response.headers.get("docker-content-digest"), digest);
@@ -81,9 +87,10 @@ export async function readManifest(
   registryUrl: string,
   repository: string,
   reference: string,
+  headers: AskedWith = {},
 ): Promise<RemoteManifest> {
   const url = `${registryUrl}/v2/${repository}/manifests/${reference}`;
-  const { digest, text } = await readText(url, manifestTypes.join(", "));
+  const { digest, text } = await readText(url, { ...headers, accept: manifestTypes.join(", ") });
   const manifest: Omit<RemoteManifest, "digest"> = JSON.parse(text);
   return { digest, config: manifest.config, layers: manifest.layers };
 }
@@ -93,9 +100,10 @@ export async function readIndex(
   registryUrl: string,
   repository: string,
   reference: string,
+  headers: AskedWith = {},
 ): Promise<readonly IndexEntry[]> {
   const url = `${registryUrl}/v2/${repository}/manifests/${reference}`;
-  const { text } = await readText(url, indexType);
+  const { text } = await readText(url, { ...headers, accept: indexType });
   const index: { manifests: readonly IndexEntry[] } = JSON.parse(text);
   return index.manifests;
 }
@@ -105,13 +113,14 @@ export async function readImage(
   registryUrl: string,
   repository: string,
   reference: string,
+  headers: AskedWith = {},
 ): Promise<string[]> {
-  const { config, layers } = await readManifest(registryUrl, repository, reference);
+  const { config, layers } = await readManifest(registryUrl, repository, reference, headers);
   const blobs = `${registryUrl}/v2/${repository}/blobs`;
-  await readBlob(`${blobs}/${config.digest}`, config);
+  await readBlob(`${blobs}/${config.digest}`, config, headers);
   const diffIds: string[] = [];
   for (const layer of layers) {
-    diffIds.push(await readBlob(`${blobs}/${layer.digest}`, layer));
+    diffIds.push(await readBlob(`${blobs}/${layer.digest}`, layer, headers));
   }
   return diffIds;
 }
