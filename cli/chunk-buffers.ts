@@ -1,0 +1,85 @@
+/** Bytes of a chunk where nothing else is said. */
+export const chunkBytesDefault = 16 * 1024 * 1024;
+
+/** Two for each of five uploads: one that is sent, one that is filled meanwhile. */
+const countDefault = 10;
+
+/** A part of a blob in memory, until the registry has it. */
+export interface Chunk {
+  readonly bytes: Buffer;
+  /** Gives its memory to the next one. To be called once. */
+  readonly release: () => void;
+}
+
+/**
+ * The memory of all chunks of a process: so many buffers of one size, used again and again. Who
+ * finds none waits for its turn. Nobody keeps a buffer while waiting for another, but for the one
+ * that is being sent: so the turn comes.
+ */
+export class ChunkBuffers {
+  /** The size of each. */
+  readonly bytes: number;
+  readonly #free: Buffer[] = [];
+  readonly #waiting: ((buffer: Buffer) => void)[] = [];
+  #unmade: number;
+
+  constructor(bytes = chunkBytesDefault, count = countDefault) {
+    this.bytes = bytes;
+    this.#unmade = count;
+  }
+
+  /**
+   * Cuts bytes into chunks: all but the last have the size that was asked for, at most that of the
+   * buffers. The next one is filled only when it is asked for.
+   */
+  async *chunksOf(source: AsyncIterable<Uint8Array>, chunkBytes: number): AsyncGenerator<Chunk> {
+    const size = Math.min(chunkBytes, this.bytes);
+    let buffer: Buffer | undefined;
+    let filled = 0;
+    try {
+      for await (const piece of source) {
+        let taken = 0;
+        while (taken < piece.length) {
+          buffer ??= await this.#take();
+          const end = Math.min(piece.length, taken + size - filled);
+          buffer.set(piece.subarray(taken, end), filled);
+          filled += end - taken;
+          taken = end;
+          if (filled < size) continue;
+          const full = buffer;
+          buffer = undefined;
+          filled = 0;
+          yield this.#chunk(full, size);
+        }
+      }
+      if (buffer === undefined) return;
+      const last = buffer;
+      buffer = undefined;
+      yield this.#chunk(last, filled);
+    } finally {
+      if (buffer !== undefined) this.#give(buffer);
+    }
+  }
+
+  #chunk(buffer: Buffer, length: number): Chunk {
+    return { bytes: buffer.subarray(0, length), release: () => this.#give(buffer) };
+  }
+
+  async #take(): Promise<Buffer> {
+    const free = this.#free.pop();
+    if (free !== undefined) return free;
+    if (this.#unmade > 0) {
+      this.#unmade -= 1;
+      return Buffer.allocUnsafeSlow(this.bytes);
+    }
+    const { promise, resolve } = Promise.withResolvers<Buffer>();
+    this.#waiting.push(resolve);
+    return promise;
+  }
+
+  #give(buffer: Buffer): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#free.push(buffer);
+    else next(buffer);
+  }
+}

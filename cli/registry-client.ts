@@ -1,0 +1,301 @@
+import { Readable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Agent, type Dispatcher, request as send } from "undici";
+import type { CredentialSource } from "./credentials.ts";
+import { CommandError } from "./exit-codes.ts";
+import { backoffMs, Pace } from "./pace.ts";
+import { RegistryAuthorizer, type TokenRequest } from "./registry-authorizer.ts";
+import {
+  isPassing,
+  RegistryAnswerError,
+  RegistryUnreachable,
+  toldError,
+} from "./registry-error.ts";
+
+/** A request to a registry. It may be sent several times, so its body is bytes, not a stream. */
+export interface RegistryRequest {
+  readonly method: string;
+  /** A path from `/v2/` on with its query, or a whole URL (a Location). */
+  readonly path: string | URL;
+  readonly headers?: Readonly<Record<string, string | string[]>>;
+  readonly body?: Uint8Array | undefined;
+  /**
+   * The Authorization header to send, in place of the client's own; undefined: the client's own.
+   * With "own after": this one first, and the client's own when it is answered 401.
+   */
+  readonly authorization?: { readonly header: string; readonly ownAfter: boolean } | undefined;
+  /**
+   * What is sent again by itself: "always" also after a broken connection or an answer 502, 503 or
+   * 504 (the default of GET, HEAD, PUT and DELETE), "paused" only behind the pause that a 429 asks
+   * for (of all others), "never" nothing.
+   */
+  readonly repeats?: "always" | "paused" | "never";
+  /** True (for GET and HEAD): an answer 3xx with a Location is followed, elsewhere without secrets. */
+  readonly follows?: boolean;
+  readonly signal?: AbortSignal | undefined;
+  /** Told how many bytes of the body were handed to the connection; begins at 0 with each try. */
+  readonly onSent?: ((bytes: number) => void) | undefined;
+}
+
+/** An answer. Its body has to be read, or dumped (`body.dump()`): it holds a connection. */
+export interface RegistryAnswer {
+  readonly status: number;
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: Dispatcher.ResponseData["body"];
+  /** What was asked in the end, which relative Locations go by. */
+  readonly url: URL;
+}
+
+export interface RegistryClientOptions {
+  readonly credentials?: CredentialSource;
+  /** How often a request that may be repeated is tried at most. */
+  readonly tries?: number;
+  readonly pace?: Pace;
+}
+
+const passingStatuses: ReadonlySet<number> = new Set([502, 503, 504]);
+const idempotentMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "PUT", "DELETE", "OPTIONS"]);
+const connectionsMax = 32;
+const triesDefault = 5;
+const pausesMax = 30;
+const redirectsMax = 5;
+const sliceBytes = 256 * 1024;
+const errorBytesMax = 64 * 1024;
+/** The end of a big upload is verified before it is answered. */
+const answerMsMax = 300_000;
+
+/** One registry over HTTP/1.1, on connections that are kept: authorizes, repeats, slows down. */
+export class RegistryClient {
+  readonly url: URL;
+  readonly pace: Pace;
+  readonly #tries: number;
+  readonly #agent: Agent;
+  readonly #authorizer: RegistryAuthorizer;
+
+  /** @param url `https://registry.example.com`, or http; a path in it is not used */
+  constructor(url: string | URL, options: RegistryClientOptions = {}) {
+    this.url = registryUrl(url);
+    this.pace = options.pace ?? new Pace();
+    this.#tries = options.tries ?? triesDefault;
+    // Uploads side by side over one HTTP/2 connection would share one window.
+    const limits = { headersTimeout: answerMsMax, bodyTimeout: answerMsMax };
+    this.#agent = new Agent({ connections: connectionsMax, allowH2: false, ...limits });
+    const source = options.credentials ?? (async () => undefined);
+    this.#authorizer = new RegistryAuthorizer(this.url, remembered(source), (request) =>
+      this.#token(request),
+    );
+  }
+
+  /** Ends its connections; what is under way is broken off. */
+  async close(): Promise<void> {
+    await this.#agent.destroy();
+  }
+
+  /**
+   * The answer to a request, whatever its status.
+   * @throws RegistryUnreachable without an answer; CommandError for what log-in fails at
+   */
+  async send(request: RegistryRequest): Promise<RegistryAnswer> {
+    let url = new URL(request.path, this.url);
+    for (let redirects = 0; ; redirects += 1) {
+      const answer = await this.#authorized(request, url);
+      const location = headerOf(answer, "location");
+      const isRedirect = [301, 302, 303, 307, 308].includes(answer.status);
+      if (!request.follows || !isRedirect || location === undefined) return answer;
+      await answer.body.dump();
+      if (redirects === redirectsMax) throw new CommandError(`${url.host} redirects in a circle`);
+      url = new URL(location, url);
+    }
+  }
+
+  /** The answer, if it has one of the statuses. @throws RegistryAnswerError for another */
+  async expect(request: RegistryRequest, statuses: readonly number[]): Promise<RegistryAnswer> {
+    const answer = await this.send(request);
+    if (statuses.includes(answer.status)) return answer;
+    throw await answerError(request.method, answer);
+  }
+
+  async #authorized(request: RegistryRequest, url: URL): Promise<RegistryAnswer> {
+    // A secret goes to the registry alone.
+    if (url.origin !== this.url.origin) return this.#repeated(request, url, undefined);
+    const given = request.authorization;
+    if (given !== undefined) {
+      const answer = await this.#repeated(request, url, given.header);
+      if (answer.status !== 401 || !given.ownAfter) return answer;
+      return this.#challenged(request, url, answer, given.header);
+    }
+    const held = this.#authorizer.held(useOf(request.method, url));
+    const answer = await this.#repeated(request, url, held);
+    return answer.status === 401 ? this.#challenged(request, url, answer, held) : answer;
+  }
+
+  async #challenged(
+    request: RegistryRequest,
+    url: URL,
+    answer: RegistryAnswer,
+    refused: string | undefined,
+  ): Promise<RegistryAnswer> {
+    const use = useOf(request.method, url);
+    const challenges = headerOf(answer, "www-authenticate");
+    const header = await this.#authorizer.answer(use, challenges, refused);
+    if (header === undefined) return answer;
+    await answer.body.dump();
+    return this.#repeated(request, url, header);
+  }
+
+  /** Sends, and sends again what may be repeated. */
+  async #repeated(
+    request: RegistryRequest,
+    url: URL,
+    authorization: string | undefined,
+  ): Promise<RegistryAnswer> {
+    const repeating =
+      request.repeats ?? (idempotentMethods.has(request.method) ? "always" : "paused");
+    const mayRepeat = repeating === "always";
+    let repeats = 0;
+    let pauses = 0;
+    for (;;) {
+      await this.pace.turn(request.signal);
+      let retryAfter: string | undefined;
+      try {
+        const answer = await this.#once(request, url, authorization);
+        retryAfter = headerOf(answer, "retry-after");
+        if (answer.status === 429 && repeating !== "never" && pauses < pausesMax) {
+          pauses += 1;
+          this.pace.slowDown(retryAfter);
+          await answer.body.dump();
+          continue;
+        }
+        if (answer.status !== 429) this.pace.goOn();
+        const isPassingStatus = mayRepeat && passingStatuses.has(answer.status);
+        if (!isPassingStatus || repeats + 1 >= this.#tries) return answer;
+        await answer.body.dump();
+      } catch (error) {
+        if (request.signal?.aborted) throw error;
+        if (!mayRepeat || !isPassing(error) || repeats + 1 >= this.#tries) {
+          throw new RegistryUnreachable(url.host, error);
+        }
+      }
+      const wait = backoffMs(repeats, retryAfter);
+      repeats += 1;
+      await sleep(wait, undefined, request.signal === undefined ? {} : { signal: request.signal });
+    }
+  }
+
+  async #once(
+    { method, headers, body, signal, onSent }: RegistryRequest,
+    url: URL,
+    authorization: string | undefined,
+  ): Promise<RegistryAnswer> {
+    const sent: Record<string, string | string[]> = { "user-agent": "longshore", ...headers };
+    if (authorization !== undefined) sent["authorization"] = authorization;
+    if (body !== undefined) sent["content-length"] = String(body.length);
+    else if (method === "POST" || method === "PATCH" || method === "PUT")
+      sent["content-length"] = "0";
+    const answer = await send(url, {
+      dispatcher: this.#agent,
+      method,
+      headers: sent,
+      body: body === undefined || body.length === 0 ? null : slices(body, onSent),
+      ...(signal === undefined ? {} : { signal }),
+    });
+    // What breaks off before somebody reads it is told to who reads.
+    answer.body.on("error", () => undefined);
+    return { status: answer.statusCode, headers: answer.headers, body: answer.body, url };
+  }
+
+  async #token({ method, url, headers, body }: TokenRequest): Promise<Record<string, unknown>> {
+    const bytes = body === undefined ? undefined : Buffer.from(body);
+    const request = { method, path: url, headers, body: bytes, repeats: "always" as const };
+    const { authorization, ...others } = headers;
+    const answer = await this.#repeated({ ...request, headers: others }, url, authorization);
+    if (answer.status !== 200) throw await answerError(method, answer);
+    try {
+      return (await answer.body.json()) as Record<string, unknown>;
+    } catch {
+      throw new CommandError(`${url.origin} answered no JSON: is it the registry's token service?`);
+    }
+  }
+}
+
+/** The value of an answer's header; several are joined as RFC 9110 section 5.3 has it. */
+export function headerOf(
+  answer: Pick<RegistryAnswer, "headers">,
+  name: string,
+): string | undefined {
+  const value = answer.headers[name];
+  return Array.isArray(value) ? value.join(", ") : value;
+}
+
+/** Reads an answer's body to say what is wrong. */
+export async function answerError(
+  method: string,
+  answer: RegistryAnswer,
+): Promise<RegistryAnswerError> {
+  const body = await limitedText(answer.body).catch(() => "");
+  const told = toldError(answer.status, headerOf(answer, "content-type") ?? "", body);
+  const url = `${answer.url.origin}${answer.url.pathname}`;
+  const range = headerOf(answer, "range");
+  const location = headerOf(answer, "location");
+  return new RegistryAnswerError({ method, url }, told, { range, location });
+}
+
+async function limitedText(body: AsyncIterable<Uint8Array>): Promise<string> {
+  const read: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const piece of body) {
+    read.push(piece);
+    bytes += piece.length;
+    if (bytes >= errorBytesMax) break;
+  }
+  return Buffer.concat(read).toString("utf8", 0, errorBytesMax);
+}
+
+/** The registry's origin. @throws CommandError */
+function registryUrl(url: string | URL): URL {
+  const parsed = URL.parse(String(url));
+  if (parsed === null || !["http:", "https:"].includes(parsed.protocol)) {
+    throw new CommandError(
+      `"${String(url)}" is no registry: give a URL, https://registry.example.com`,
+    );
+  }
+  return new URL(parsed.origin);
+}
+
+/** What a token is for: tokens are scoped by repository, and by what is done in it. */
+function useOf(method: string, { pathname }: URL): string {
+  const name = /^\/v2\/(.+)\/(?:blobs|manifests|tags|referrers)\//.exec(pathname)?.[1] ?? pathname;
+  const isRead = method === "GET" || method === "HEAD";
+  const isUpload = pathname.includes("/blobs/uploads/");
+  if (isRead && !isUpload) return `pull ${name}`;
+  return method === "DELETE" && !isUpload ? `delete ${name}` : `push ${name}`;
+}
+
+/** Small pieces of a body, so that a connection that takes them slowly is seen to take them. */
+function slices(body: Uint8Array, onSent: ((bytes: number) => void) | undefined): Readable {
+  function* pieces() {
+    for (let offset = 0; offset < body.length; offset += sliceBytes) {
+      onSent?.(offset);
+      yield body.subarray(offset, offset + sliceBytes);
+    }
+    onSent?.(body.length);
+  }
+  return Readable.from(pieces(), { objectMode: false, highWaterMark: sliceBytes });
+}
+
+/** A source whose answer is kept; one that had none is asked again after a while. */
+function remembered(source: CredentialSource): CredentialSource {
+  const emptyMs = 10_000;
+  let asked: ReturnType<CredentialSource> | undefined;
+  let askedMs = 0;
+  return async () => {
+    if (asked !== undefined) {
+      const found = await asked.catch(() => undefined);
+      if (found !== undefined || Date.now() - askedMs < emptyMs) return asked;
+    }
+    askedMs = Date.now();
+    asked = source();
+    return asked;
+  };
+}
