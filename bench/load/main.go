@@ -2,6 +2,8 @@
 //
 //	load run < job.json    does the job and prints its figures, a line of JSON
 //	load null ADDRESS      serves what costs a server nothing, to find the limit of the client itself
+//	load delay ADDRESS TARGET LATENCY
+//	                       passes connections on, each direction late by LATENCY (50ms)
 //
 // What is sent is made and hashed before the clock starts; every answer's status and size is checked,
 // and one wrong answer fails the whole job.
@@ -14,6 +16,7 @@ import (
 	"os"
 	"runtime/debug"
 	"syscall"
+	"time"
 )
 
 func main() {
@@ -31,8 +34,14 @@ func run(args []string) error {
 		return runJob()
 	case len(args) == 2 && args[0] == "null":
 		return serveNull(args[1])
+	case len(args) == 4 && args[0] == "delay":
+		latency, err := time.ParseDuration(args[3])
+		if err != nil {
+			return err
+		}
+		return serveDelayed(args[1], args[2], latency)
 	}
-	return errors.New("usage: load run < job.json | load null ADDRESS")
+	return errors.New("usage: load run < job.json | load null ADDRESS | load delay ADDRESS TARGET LATENCY")
 }
 
 func runJob() error {
