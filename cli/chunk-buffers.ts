@@ -12,12 +12,12 @@ export interface Chunk {
 }
 
 /**
- * The memory of all chunks of a process: so many buffers of one size, used again and again. Who
- * finds none waits for its turn. Nobody keeps a buffer while waiting for another, but for the one
+ * The memory of all chunks of a process: so many buffers, used again and again. Who finds none
+ * waits for its turn. Nobody keeps a buffer while waiting for another, but for the one
  * that is being sent: so the turn comes.
  */
 export class ChunkBuffers {
-  /** The size of each. */
+  /** The size of each, unless a registry wants longer chunks. */
   readonly bytes: number;
   readonly #free: Buffer[] = [];
   readonly #waiting: ((buffer: Buffer) => void)[] = [];
@@ -29,18 +29,17 @@ export class ChunkBuffers {
   }
 
   /**
-   * Cuts bytes into chunks: all but the last have the size that was asked for, at most that of the
-   * buffers. The next one is filled only when it is asked for.
+   * Cuts bytes into chunks: all but the last have the size that was asked for. The next one is filled only when it is asked for.
    */
   async *chunksOf(source: AsyncIterable<Uint8Array>, chunkBytes: number): AsyncGenerator<Chunk> {
-    const size = Math.min(chunkBytes, this.bytes);
+    const size = chunkBytes;
     let buffer: Buffer | undefined;
     let filled = 0;
     try {
       for await (const piece of source) {
         let taken = 0;
         while (taken < piece.length) {
-          buffer ??= await this.#take();
+          buffer ??= await this.#take(size);
           const end = Math.min(piece.length, taken + size - filled);
           buffer.set(piece.subarray(taken, end), filled);
           filled += end - taken;
@@ -65,12 +64,17 @@ export class ChunkBuffers {
     return { bytes: buffer.subarray(0, length), release: () => this.#give(buffer) };
   }
 
-  async #take(): Promise<Buffer> {
-    const free = this.#free.pop();
-    if (free !== undefined) return free;
+  async #take(size: number): Promise<Buffer> {
+    const buffer = this.#free.pop() ?? (await this.#turn());
+    if (buffer !== undefined && buffer.length >= size) return buffer;
+    return Buffer.allocUnsafeSlow(Math.max(size, this.bytes));
+  }
+
+  /** A buffer that somebody gives back; undefined if one may be made. */
+  async #turn(): Promise<Buffer | undefined> {
     if (this.#unmade > 0) {
       this.#unmade -= 1;
-      return Buffer.allocUnsafeSlow(this.bytes);
+      return undefined;
     }
     const { promise, resolve } = Promise.withResolvers<Buffer>();
     this.#waiting.push(resolve);

@@ -3,12 +3,12 @@ import { CommandError } from "./exit-codes.ts";
 import { backoffMs } from "./pace.ts";
 import {
   answerError,
-  headerOf,
   type RegistryAnswer,
   type RegistryClient,
   type RegistryRequest,
 } from "./registry-client.ts";
 import { isPassing, RegistryUnreachable } from "./registry-error.ts";
+import { type ChunkLimits, chunkLimits, closing, locationIn, offsetOf } from "./upload-answer.ts";
 
 /** How the requests of an upload are sent. */
 export interface UploadTerms {
@@ -20,12 +20,6 @@ export interface UploadTerms {
   readonly onKept?: ((location: URL, offset: number) => void) | undefined;
   /** Where to send what a Location names; without it, there. */
   readonly rebase?: ((location: URL) => URL) | undefined;
-}
-
-/** What a registry says of the lengths of chunks, in bytes. */
-export interface ChunkLimits {
-  readonly min: number | undefined;
-  readonly max: number | undefined;
 }
 
 /** The session is gone, or lost bytes that are in memory no more: the blob has to begin anew. */
@@ -89,7 +83,7 @@ export class UploadSession {
     terms: UploadTerms = {},
   ): Promise<UploadSession> {
     await answer.body.dump();
-    const location = locationOf(client, answer, terms);
+    const location = locationIn(answer, client.url, terms.rebase);
     if (location === undefined) {
       throw new CommandError(`${client.url.host} began an upload without a Location`);
     }
@@ -220,7 +214,7 @@ export class UploadSession {
     if (status === 404) throw this.#lost(why);
     if (status === 416) {
       const told = offsetOf(answer);
-      this.#location = locationOf(this.#client, answer, this.#terms) ?? this.#location;
+      this.#location = this.#locationIn(answer) ?? this.#location;
       this.#offset = told ?? this.#offset;
       return { kind: "failed", why, isTold: told !== undefined };
     }
@@ -231,7 +225,7 @@ export class UploadSession {
   /** Takes over what a PATCH was answered. */
   async #accept(answer: RegistryAnswer, length: number): Promise<void> {
     await answer.body.dump();
-    this.#location = locationOf(this.#client, answer, this.#terms) ?? this.#location;
+    this.#location = this.#locationIn(answer) ?? this.#location;
     const told = offsetOf(answer) ?? this.#offset + length;
     if (told > this.#offset && told <= this.#offset + length) {
       this.#offset = told;
@@ -266,11 +260,15 @@ export class UploadSession {
     const answer = await this.#client.expect(request, [204, 200, 202, 404]);
     await answer.body.dump();
     if (answer.status === 404) return false;
-    this.#location = locationOf(this.#client, answer, this.#terms) ?? this.#location;
+    this.#location = this.#locationIn(answer) ?? this.#location;
     this.#offset = offsetOf(answer) ?? this.#offset;
     this.#terms.onKept?.(this.#location, this.#offset);
     this.#terms.onSent?.(this.#offset);
     return true;
+  }
+
+  #locationIn(answer: RegistryAnswer): URL | undefined {
+    return locationIn(answer, this.#client.url, this.#terms.rebase);
   }
 
   /** Has pieces be half as long as one that was refused; false if there is no use in that. */
@@ -298,39 +296,4 @@ function gaveUp(why: unknown, offset: number): CommandError {
   const reason = why instanceof Error ? why.message : String(why);
   const text = `gave up at byte ${offset} after ${triesMax} tries: ${reason}`;
   return new CommandError(`${text}; push again when that is mended`, { cause: why });
-}
-
-/** The URL that closes a session. Its query is left as it is: it may be signed. */
-function closing(location: URL, digest: string): URL {
-  const url = new URL(location);
-  url.search = `${url.search === "" ? "?" : `${url.search}&`}digest=${digest}`;
-  return url;
-}
-
-/** The Location of an answer, absolute. */
-function locationOf(
-  client: RegistryClient,
-  answer: RegistryAnswer,
-  { rebase }: UploadTerms,
-): URL | undefined {
-  const header = headerOf(answer, "location");
-  const location = header === undefined ? null : URL.parse(header, answer.url);
-  if (location === null) return undefined;
-  // A registry behind what ends TLS may not know of it.
-  if (location.host === client.url.host) location.protocol = client.url.protocol;
-  return rebase === undefined ? location : rebase(location);
-}
-
-/** How many bytes a session has by the Range header of an answer (`0-1023`, `0--1` for none). */
-function offsetOf(answer: RegistryAnswer): number | undefined {
-  const last = /^(?:bytes[ =])?0-(-1|\d+)$/.exec(headerOf(answer, "range") ?? "")?.[1];
-  return last === undefined ? undefined : Number(last) + 1;
-}
-
-function chunkLimits(answer: RegistryAnswer): ChunkLimits {
-  const bytes = (name: string) => {
-    const value = Number(headerOf(answer, name));
-    return Number.isSafeInteger(value) && value > 0 ? value : undefined;
-  };
-  return { min: bytes("oci-chunk-min-length"), max: bytes("oci-chunk-max-length") };
 }
