@@ -2,11 +2,15 @@
 /** `npx longshore`: deployments, and pushes through an edge that limits bodies. */
 import { Command, CommanderError } from "commander";
 import { CommandError, exitCodes } from "./exit-codes.ts";
+import { pushCommand } from "./push.ts";
 
 const program = new Command("longshore")
-  .description("Deploys the Longshore registry, and pushes to it through an edge that limits bodies.")
+  .description(
+    "Deploys the Longshore registry, and pushes to it through an edge that limits bodies.",
+  )
   .exitOverride()
   .showHelpAfterError("(longshore --help shows what there is)");
+program.addCommand(pushCommand());
 
 try {
   await program.parseAsync();

@@ -64,7 +64,8 @@ async function uncompressed(
   { folder, onStep, signal }: SourceOptions,
 ): Promise<string> {
   const handle = await open(path);
-  const { buffer } = await handle.read(Buffer.alloc(2), 0, 2, 0).finally(() => handle.close());
+  const { buffer } = await handle.read(Buffer.alloc(2), 0, 2, 0);
+  await handle.close();
   if (buffer[0] !== 0x1f || buffer[1] !== 0x8b) return path;
   onStep(`uncompressing ${path}`);
   const file = await folder.newFile();

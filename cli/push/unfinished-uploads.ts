@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { renameSync, writeFileSync } from "node:fs";
+import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import type { Digest } from "../../schemas/digest.ts";
@@ -63,13 +64,13 @@ export class UnfinishedUploads {
     return typeof location === "string" ? location : undefined;
   }
 
-  /** Notes the Location that a session has now. */
-  async keep(digest: Digest, location: string): Promise<void> {
+  /** Notes the Location that a session has now; it is written when this returns. */
+  keep(digest: Digest, location: string): void {
     const path = this.#pathOf(digest);
     const written = `${path}.${process.pid}`;
     const text = JSON.stringify({ ...this.#target, digest, location });
-    await writeFile(written, text, { mode: 0o600 });
-    await rename(written, path);
+    writeFileSync(written, text, { mode: 0o600 });
+    renameSync(written, path);
   }
 
   /** Forgets a session: its blob is in the registry, or the session is not there any more. */
