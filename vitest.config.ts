@@ -36,7 +36,9 @@ function registryTests(
       cloudflareTest({
         main,
         wrangler: { configPath: "./wrangler.toml" },
-        miniflare: { bindings: { REGISTRY_AUTH_TYPE: "none", ...variables } },
+        miniflare: {
+          bindings: { REGISTRY_AUTH_TYPE: "none", REGISTRY_MAX_BODY: "", ...variables },
+        },
       }),
     ],
     test: { name, include, testTimeout: 60_000 },

@@ -1,3 +1,4 @@
+import { sessionSecondsMax } from "../schemas/configuration.ts";
 import { newBlobKey } from "../schemas/storage-keys.ts";
 import { countUpload } from "../telemetry/telemetry.ts";
 import { partBytesFor, type UploadedPart } from "./part-writer.ts";
@@ -9,8 +10,7 @@ import { hasEnded, type SealedSession, UploadRows, type UploadState } from "./up
 const retryMs = 30_000;
 /** The catalog is told of sessions that are open for longer: most are not. */
 const announceMs = 5000;
-/** R2 ends a multipart upload after seven days, and a session has to be over before. */
-const sessionMsMax = 6 * 24 * 60 * 60 * 1000;
+const sessionMsMax = 1000 * sessionSecondsMax;
 
 /** What an upload session does later: end itself, and tell the catalog of itself. */
 export type SessionTask = "expire" | "announce";

@@ -11,6 +11,8 @@ export interface UploadBody {
   readonly length: number | undefined;
   /** By Content-Range. */
   readonly chunk: ByteRange | undefined;
+  /** The most bytes that a stream of unknown length may have; any number without. */
+  readonly bytesMax?: number | undefined;
 }
 
 /** An upload whose client is silent for so long gives its memory back when others wait for some. */
@@ -24,9 +26,12 @@ export function begun(state: UploadState, body: UploadBody | undefined): UploadS
   return { ...state, chunked, partBytes: partBytesFor(chunked ? undefined : body.length) };
 }
 
-/** Has a writer read a body; answers its bytes, or undefined if its reader had to give up. */
+/**
+ * Has a writer read a body; answers its bytes, or undefined if its reader had to give up. Of one that
+ * is longer than it says or may be, some more are read.
+ */
 export async function readBody(
-  { stream, length, chunk }: UploadBody,
+  { stream, length, chunk, bytesMax }: UploadBody,
   writer: PartWriter,
   holder: LockHolder,
 ): Promise<number | undefined> {
@@ -39,7 +44,7 @@ export async function readBody(
     if (partBuffers.isWanted && holder.isSilentFor(silentMsMax)) holder.giveUp();
   }, silentCheckMs);
   try {
-    const bytes = await writer.read(reader, chunk?.length ?? length, holder);
+    const bytes = await writer.read(reader, chunk?.length ?? length ?? bytesMax, holder);
     return holder.givenUp ? undefined : bytes;
   } finally {
     clearInterval(watch);

@@ -1,4 +1,5 @@
 import { DurableObject } from "cloudflare:workers";
+import { bodyTooLong } from "../schemas/body-limit.ts";
 import { parseConfiguration } from "../schemas/configuration.ts";
 import type { Digest } from "../schemas/digest.ts";
 import { done, type Outcome, refuse } from "../schemas/outcome.ts";
@@ -225,6 +226,9 @@ export class UploadSession extends DurableObject<Env> {
       const bytes = body === undefined ? 0 : await readBody(body, writer, holder);
       holder.endReading();
       if (bytes === undefined) return refuse("BLOB_UPLOAD_INVALID", "the body broke off");
+      if (body?.bytesMax !== undefined && bytes > body.bytesMax) {
+        return refuse("BODY_TOO_LARGE", bodyTooLong(body.bytesMax));
+      }
       const expected = chunk?.length ?? length ?? bytes;
       if (bytes !== expected) return refuse("SIZE_INVALID", `${bytes} bytes, not ${expected}`);
       await writer.settle();

@@ -10,6 +10,10 @@ export type LogLevel = (typeof logLevels)[number];
 export interface Configuration {
   /** The origin that clients reach the registry at, where a Location has to name it. */
   readonly url: string | undefined;
+  /** The origin that uploads go to, for whoever knows the id of theirs; the registry's own without. */
+  readonly uploadUrl: string | undefined;
+  /** The longest body of a request in bytes, where there is a limit. */
+  readonly bodyBytesMax: number | undefined;
   /** Origins of pages that may use the registry from a browser, or any. */
   readonly corsOrigins: "*" | readonly string[];
   readonly uploadTimeoutMs: number;
@@ -46,12 +50,22 @@ interface ParsedConfiguration {
 }
 
 /** R2 ends a multipart upload after seven days: an upload session has to be gone before. */
-const uploadTimeoutSecondsMax = 6 * 24 * 60 * 60;
+export const sessionSecondsMax = 6 * 24 * 60 * 60;
 
 /** What a core hashes in a second is less. */
 const scrubRateMax = 10_000_000_000;
 /** A year: longer than anybody waits for. */
 const collectSecondsMax = 366 * 86_400;
+
+/** The least is more than any request for a token has, the most is what R2 takes in an object. */
+const bodyBytesMin = 65_536;
+const bodyBytesMost = 5_000_000_000_000;
+
+function bodyBytesMax(variables: Variables): number | undefined {
+  const name = "REGISTRY_MAX_BODY";
+  if (variables.text(name) === undefined) return undefined;
+  return variables.wholeNumber(name, bodyBytesMost, bodyBytesMin, bodyBytesMost);
+}
 
 function untaggedMs(variables: Variables): number | undefined {
   const name = "REGISTRY_GC_UNTAGGED";
@@ -67,9 +81,11 @@ export function parseConfiguration(
   const maxLimit = variables.wholeNumber("REGISTRY_PAGINATION_MAX_LIMIT", 1000, 1, 10_000);
   const configuration: Configuration = {
     url: variables.origin("REGISTRY_URL"),
+    uploadUrl: variables.origin("REGISTRY_UPLOAD_URL"),
+    bodyBytesMax: bodyBytesMax(variables),
     corsOrigins: variables.origins("REGISTRY_CORS_ORIGINS"),
     uploadTimeoutMs:
-      1000 * variables.wholeNumber("REGISTRY_UPLOAD_TIMEOUT", 3600, 1, uploadTimeoutSecondsMax),
+      1000 * variables.wholeNumber("REGISTRY_UPLOAD_TIMEOUT", 3600, 1, sessionSecondsMax),
     uploadCleanupIntervalMs:
       1000 * variables.wholeNumber("REGISTRY_UPLOAD_CLEANUP_INTERVAL", 300, 1, 86_400),
     reads: variables.oneOf("REGISTRY_READS", "digest", ["strong", "digest"]),

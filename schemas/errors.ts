@@ -45,6 +45,12 @@ const errorTable = {
     message: "request body incomplete",
     advice: "send the same request again",
   },
+  BODY_TOO_LARGE: {
+    status: 413,
+    message: "request body too large",
+    advice:
+      "send at most OCI-Chunk-Max-Length bytes in a PATCH with Content-Range; longshore push and longshore proxy do",
+  },
   COLLECTION_RUNNING: {
     status: 409,
     message: "a collection is running",
@@ -196,6 +202,8 @@ export type ErrorCode = keyof typeof errorTable;
 const wireCodes: Partial<Record<ErrorCode, string>> = {
   BLOB_TOO_LARGE: "SIZE_INVALID",
   BODY_INCOMPLETE: "SIZE_INVALID",
+  // docker and podman try again for minutes what they do not know, and it will not be shorter then.
+  BODY_TOO_LARGE: "DENIED",
   MANIFEST_TOO_LARGE: "MANIFEST_INVALID",
   OVERLOADED: "UNAVAILABLE",
   RANGE_NOT_SATISFIABLE: "RANGE_INVALID",

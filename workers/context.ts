@@ -18,6 +18,8 @@ export interface RegistryHono {
     readonly mayMoveTags: boolean;
     /** What names this request in the log and to its client. */
     readonly requestId: string;
+    /** True of who came without credentials, and was let in by the session's own id. */
+    readonly admittedBySession: boolean | undefined;
     /** Bytes of a body that came without its length, where somebody counted them. */
     readonly bytesTaken: number | undefined;
   };
@@ -28,11 +30,16 @@ export type RegistryContext = Context<RegistryHono>;
 export type RouteHandler = (context: RegistryContext) => Promise<Response> | Response;
 
 /**
- * Has the answer warn of what is accepted and will be refused one day (distribution spec,
- * "Warnings"); podman, regctl, oras and containerd show it. `text` has no quotes or backslashes.
+ * Has the answer warn of something (distribution spec, "Warnings"); podman, regctl, oras and
+ * containerd show it. `text` has no quotes or backslashes.
  */
 export function warn(context: RegistryContext, text: string): void {
-  context.res.headers.append("Warning", `299 - "${text}: a later release will refuse it"`);
+  context.res.headers.append("Warning", `299 - "${text}"`);
+}
+
+/** Has the answer warn of what is accepted and will be refused one day. */
+export function warnOfRefusal(context: RegistryContext, text: string): void {
+  warn(context, `${text}: a later release will refuse it`);
 }
 
 /** How much of a wrong value an error repeats. */

@@ -10,6 +10,7 @@ const exposedHeaders = [
   "ETag",
   "Link",
   "Location",
+  "OCI-Chunk-Max-Length",
   "OCI-Chunk-Min-Length",
   "OCI-Filters-Applied",
   "OCI-Subject",

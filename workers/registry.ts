@@ -46,10 +46,10 @@ export const routes: Readonly<Record<string, Readonly<Record<string, Route>>>> =
   "/v2/": { GET: ["base", base] },
   "/v2/:name/blobs/uploads/": { POST: ["push", startUpload] },
   "/v2/:name/blobs/uploads/:session": {
-    PATCH: ["push", appendUpload],
-    PUT: ["push", commitUpload],
-    GET: ["push", uploadStatus],
-    DELETE: ["push", cancelUpload],
+    PATCH: ["session", appendUpload],
+    PUT: ["session", commitUpload],
+    GET: ["session", uploadStatus],
+    DELETE: ["session", cancelUpload],
   },
   "/v2/:name/blobs/:digest": { GET: ["read", readBlob], DELETE: ["delete", deleteBlob] },
   "/v2/:name/manifests/:reference": {
@@ -110,7 +110,7 @@ app.use(async (context, next) => {
   const { configuration } = context.var;
   const location = context.res.headers.get("Location");
   // Relative unless configured: behind a proxy, the origin of the request is not the client's.
-  if (location !== null && configuration.url !== undefined) {
+  if (location?.startsWith("/") && configuration.url !== undefined) {
     context.res.headers.set("Location", configuration.url + location);
   }
 });

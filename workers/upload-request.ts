@@ -1,4 +1,5 @@
 import type { UploadBody } from "../durable-objects/upload-body.ts";
+import { bodyTooLong } from "../schemas/body-limit.ts";
 import { type Digest, type DigestAlgorithm, parseDigestAlgorithm } from "../schemas/digest.ts";
 import { RegistryError } from "../schemas/errors.ts";
 import { digestIn, type RegistryContext } from "./context.ts";
@@ -28,11 +29,22 @@ export function announcedAlgorithm({ req }: RegistryContext): DigestAlgorithm {
  * Content-Length in bytes; undefined for a stream (chunked, or HTTP/2 without the header).
  * @throws RegistryError SIZE_INVALID
  */
-export function contentLength({ headers }: Request): number | undefined {
+function contentLength({ headers }: Request): number | undefined {
   const text = headers.get("Content-Length");
   if (text === null) return undefined;
   if (/^\d+$/.test(text)) return Number(text);
   throw new RegistryError("SIZE_INVALID", `Content-Length is "${text.slice(0, 100)}"`);
+}
+
+/**
+ * Content-Length of a body that may be as long as it is. @throws RegistryError SIZE_INVALID,
+ * BODY_TOO_LARGE
+ */
+export function permittedLength({ req, var: variables }: RegistryContext): number | undefined {
+  const length = contentLength(req.raw);
+  const { bodyBytesMax } = variables.configuration;
+  if (length === undefined || bodyBytesMax === undefined || length <= bodyBytesMax) return length;
+  throw new RegistryError("BODY_TOO_LARGE", bodyTooLong(bodyBytesMax));
 }
 
 /** The body of a request that has none. */

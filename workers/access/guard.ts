@@ -2,13 +2,16 @@ import { RegistryError } from "../../schemas/errors.ts";
 import type { RepositoryName } from "../../schemas/reference.ts";
 import { type RegistryContext, repositoryNameOf, type RouteHandler } from "../context.ts";
 import { unauthorized } from "./challenge.ts";
+import { subjectOfBearer } from "../upload-seal.ts";
 import { type Action, decide, permissionsOf } from "./decision.ts";
-import { identify } from "./identify.ts";
+import type { Caller } from "./caller.ts";
+import { callerOfSubject, type Doorkeeping, identify, isNobody } from "./identify.ts";
 import { readPolicy } from "./policy-source.ts";
 
 /**
  * What a route needs its caller to be allowed; `public` are those that everyone may use. `read` is
- * `pull`, but for HEAD, by which a push begins: who may push may do that too.
+ * `pull`, but for HEAD, by which a push begins: who may push may do that too. `session` is `push`,
+ * but for who has no credentials, and an id of a session by which it may go on.
  */
 export type Need =
   | "public"
@@ -18,12 +21,13 @@ export type Need =
   | "read"
   | "pull"
   | "push"
+  | "session"
   | "delete";
 
 /** A handler that is reached only by who may: each route is one, so that none is forgotten. */
 export function guarded(need: Need, handler: RouteHandler): RouteHandler {
   return async (context) => {
-    if (need !== "public") await admit(context, actionOf(context, need));
+    if (need !== "public") await admit(context, need);
     return handler(context);
   };
 }
@@ -59,15 +63,22 @@ export function mayPush(
 }
 
 /** @throws RegistryError UNAUTHORIZED, DENIED, NAME_INVALID */
-async function admit(context: RegistryContext, action: Action): Promise<void> {
+async function admit(context: RegistryContext, need: Exclude<Need, "public">): Promise<void> {
+  const action = actionOf(context, need);
   const { env, req } = context;
   const { access } = context.var;
   const policy = await readPolicy(env, access.policy);
-  const caller = await identify(env, { access, policy }, req.raw);
-  if ("refused" in caller) {
-    const error = caller.refused === "token" ? "invalid_token" : undefined;
+  const found = await identify(env, { access, policy }, req.raw);
+  if ("refused" in found) {
+    const error = found.refused === "token" ? "invalid_token" : undefined;
     throw unauthorized(context, access, action, error);
   }
+  const bearer =
+    need === "session" && isNobody(found)
+      ? await callerOfSession(context, { access, policy })
+      : undefined;
+  context.set("admittedBySession", bearer !== undefined);
+  const caller = bearer ?? found;
   // Who is refused is told of by name, too.
   context.set("caller", caller);
   const decision = decide({ type: access.type, policy }, caller, action);
@@ -89,9 +100,25 @@ async function admit(context: RegistryContext, action: Action): Promise<void> {
 function actionOf(context: RegistryContext, need: Exclude<Need, "public">): Action {
   if (need === "base" || need === "catalog" || need === "administer") return { kind: need };
   const repository = repositoryNameOf(context);
+  if (need === "session") return { kind: "repository", repository, use: "push" };
   if (need !== "read") return { kind: "repository", repository, use: need };
   const use = context.req.method === "HEAD" ? "head" : "pull";
   return { kind: "repository", repository, use };
+}
+
+/**
+ * Who began the session that the path names, where REGISTRY_UPLOAD_URL sends uploads to a host to which
+ * clients send no credentials; undefined where it does not, for an id that is no such session's, and
+ * for who is nobody any more.
+ */
+async function callerOfSession(
+  context: RegistryContext,
+  doorkeeping: Doorkeeping,
+): Promise<Caller | undefined> {
+  if (context.var.configuration.uploadUrl === undefined) return undefined;
+  const sealed = context.req.param("session") ?? "";
+  const subject = await subjectOfBearer(context.env, repositoryNameOf(context), sealed);
+  return subject === undefined ? undefined : callerOfSubject(doorkeeping, subject);
 }
 
 function deniedWhat(action: Action): string {

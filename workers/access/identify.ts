@@ -7,7 +7,13 @@ import type { User } from "../../schemas/user.ts";
 import { type Caller, nobody } from "./caller.ts";
 import { countFailure, refusePaused } from "./login-limit.ts";
 import { inTurn } from "./login-turns.ts";
-import { claimedIssuer, isClaimedBy, jobCaller, outsideCaller } from "./outside-tokens.ts";
+import {
+  claimedIssuer,
+  isClaimedBy,
+  jobCaller,
+  outsideCaller,
+  outsideIdentity,
+} from "./outside-tokens.ts";
 import { OwnTokenMaker } from "./own-tokens.ts";
 import { remembered, rememberUser, verifiedUser } from "./passwords.ts";
 
@@ -53,6 +59,32 @@ export async function identify(
   if (login === undefined) return { refused: "password" };
   if (login.name === "" && login.password === "") return nobody;
   return logIn(env, { access, policy }, request, login);
+}
+
+/** True of who showed nothing, or the name and password of nobody. */
+export function isNobody(caller: Caller): boolean {
+  return caller === nobody;
+}
+
+/**
+ * Who a subject is now, for whom its word stands in the place of credentials; undefined for who is no
+ * user any more, and for one of an issuer that is trusted no more. What jobs claimed is not known
+ * later: they may what they were let in for.
+ */
+export function callerOfSubject(
+  { access: { users, tokens }, policy }: Doorkeeping,
+  subject: string,
+): Caller | undefined {
+  const [issuer = "", ...name] = subject.split("\n");
+  if (name.length === 0) {
+    const user = users.find((candidate) => candidate.name === subject);
+    return user && userCaller(user);
+  }
+  const bearer: Caller = { identity: { kind: "bearer" }, subject, grants: undefined };
+  if (tokens?.kind === "outside" && tokens.issuer === issuer) {
+    return { ...bearer, identity: outsideIdentity(policy, name.join("\n")) };
+  }
+  return policy?.issuers.some((trusted) => trusted.issuer === issuer) ? bearer : undefined;
 }
 
 /** The caller that a user is, by a password. */

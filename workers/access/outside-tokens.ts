@@ -4,7 +4,7 @@ import { RegistryError } from "../../schemas/errors.ts";
 import { isTrusted, type Policy, type TrustedIssuer } from "../../schemas/policy.ts";
 import { parseAccessClaim } from "../../schemas/scope.ts";
 import { anonymous } from "../../schemas/user.ts";
-import type { Caller } from "./caller.ts";
+import type { Caller, Identity } from "./caller.ts";
 import { keySource, outsideAlgorithms } from "./key-source.ts";
 
 /** Clocks of other services differ. */
@@ -32,14 +32,18 @@ export async function outsideCaller(
     clockTolerance: clockToleranceSeconds,
   });
   const name = payload.sub ?? "";
-  const isNamed = policy !== undefined && name !== "" && name !== anonymous;
   return {
-    identity: isNamed
-      ? { kind: "user", name, readonly: false }
-      : { kind: policy === undefined ? "bearer" : "anonymous" },
+    identity: outsideIdentity(policy, name),
     subject: `${tokens.issuer}\n${name}`,
     grants: parseAccessClaim(payload["access"]),
   };
+}
+
+/** Who the outside token service's `sub` is: a name in the policy, if there is one. */
+export function outsideIdentity(policy: Policy | undefined, name: string): Identity {
+  if (policy === undefined) return { kind: "bearer" };
+  const isNamed = name !== "" && name !== anonymous;
+  return isNamed ? { kind: "user", name, readonly: false } : { kind: "anonymous" };
 }
 
 /** The trusted issuer that a token claims to be of, and for us; nothing of it is verified yet. */

@@ -6,7 +6,7 @@ import { parseTag, type Reference, type Tag } from "../../schemas/reference.ts";
 import { readBytes } from "../../streams/body.ts";
 import { digestOfBytes } from "../../streams/hash.ts";
 import { contentHeaders, notSent, preconditionOf } from "../conditional.ts";
-import { type RegistryContext, referenceOf, repositoryNameOf, warn } from "../context.ts";
+import { type RegistryContext, referenceOf, repositoryNameOf, warnOfRefusal } from "../context.ts";
 import { LinkCache } from "../link-cache.ts";
 import { readManifest } from "../manifest-reader.ts";
 
@@ -43,7 +43,7 @@ export async function putManifest(context: RegistryContext): Promise<Response> {
     throw new RegistryError("MANIFEST_TOO_LARGE", `more than ${manifestBytesMax} bytes`);
   }
   const digest = digestOfManifest(bytes, reference);
-  if (!req.header("Content-Type")) warn(context, "the manifest has no Content-Type");
+  if (!req.header("Content-Type")) warnOfRefusal(context, "the manifest has no Content-Type");
   const manifest = parseManifest(bytes, req.header("Content-Type"));
   const push = { digest, mediaType: manifest.mediaType, size: bytes.length, bytes, manifest };
   const terms = {

@@ -9,11 +9,18 @@ import { RegistryError } from "../../schemas/errors.ts";
 import { expectDone, type Outcome } from "../../schemas/outcome.ts";
 import { isSpecifiedChunkRange, parseChunkRange, uploadRange } from "../../schemas/range.ts";
 import { parseRepositoryName, type RepositoryName } from "../../schemas/reference.ts";
-import { type RegistryContext, repositoryNameOf, warn } from "../context.ts";
+import { bodyLimitWarning, chunkLengths } from "../../schemas/body-limit.ts";
+import { type RegistryContext, repositoryNameOf, warn, warnOfRefusal } from "../context.ts";
 import { mayMountFrom } from "../access/guard.ts";
 import { mountBlob } from "../mount.ts";
 import { rememberReached, wasReached } from "../session-cache.ts";
-import { announcedAlgorithm, contentLength, digestOfQuery, emptyBody } from "../upload-request.ts";
+import { sessionHeaders, uploadLocation } from "../upload-location.ts";
+import {
+  announcedAlgorithm,
+  digestOfQuery,
+  emptyBody,
+  permittedLength,
+} from "../upload-request.ts";
 import {
   type OpenedSession,
   openSession,
@@ -22,9 +29,6 @@ import {
   sealNewSession,
 } from "../upload-seal.ts";
 import { isStorableWhole, pushWholeBlob } from "../whole-blob.ts";
-
-/** R2's parts: regctl and the .NET SDK, which send chunks, then send chunks of this size. */
-const chunkBytesMin = 8 * 1024 * 1024;
 
 /** end-4a, end-4b and end-11: begins a session, or takes or mounts a whole blob. */
 export async function startUpload(context: RegistryContext): Promise<Response> {
@@ -43,12 +47,12 @@ export async function startUpload(context: RegistryContext): Promise<Response> {
   }
   const digest = digestOfQuery(context);
   if (digest === undefined) return accepted(context, repository, announcedAlgorithm(context));
-  const length = contentLength(req.raw);
+  const length = permittedLength(context);
   if (isStorableWhole(digest, length)) {
     await push(context, repository, digest, length);
   } else {
     const owner = ownerOf(context, repository);
-    const sealed = await sealNewSession(env, owner, algorithmOf(digest));
+    const sealed = await sealNewSession(env, owner, algorithmOf(digest), false);
     const session = await openSession(env, owner, sealed);
     await commit(context, session, digest);
   }
@@ -64,13 +68,13 @@ export async function appendUpload(context: RegistryContext): Promise<Response> 
     env.UPLOAD_SESSION.getByName(session.id).append(session, body),
     session.appended ? undefined : rememberReached(session.id),
   ]);
-  const { offset, bytes } = expectDone(located(answer, session));
+  const { offset, bytes } = expectDone(located(context, answer, session));
   context.set("bytesTaken", bytes);
   const next = await sealAppended(env, session);
   return new Response(null, {
     status: 202,
     headers: {
-      ...sessionHeaders(session.repository, next),
+      ...sessionHeaders(context, session.repository, next),
       // Docker fails on "0--1", and takes an empty layer's range for its size less one.
       Range: offset === 0 ? "0-0" : uploadRange(offset),
     },
@@ -93,8 +97,12 @@ export async function commitUpload(context: RegistryContext): Promise<Response> 
   if (digest === undefined) {
     throw new RegistryError("DIGEST_INVALID", "the query has no digest=<algorithm>:<hex>");
   }
-  const length = contentLength(req.raw);
-  const mayBeWhole = !session.appended && req.header("Content-Range") === undefined;
+  const length = permittedLength(context);
+  // Who was let in by the session's id gets one blob in: the session's object sees to that.
+  const mayBeWhole =
+    !session.appended &&
+    !context.var.admittedBySession &&
+    req.header("Content-Range") === undefined;
   const isWhole = mayBeWhole && length !== 0 && isStorableWhole(digest, length);
   if (isWhole && !(await wasReached(session.id))) {
     refuseExpired(context, session);
@@ -113,7 +121,7 @@ export async function uploadStatus(context: RegistryContext): Promise<Response> 
   const { offset } = expectDone(await env.UPLOAD_SESSION.getByName(session.id).status(session));
   return new Response(null, {
     status: 204,
-    headers: { ...sessionHeaders(repository, sealed), Range: uploadRange(offset) },
+    headers: { ...sessionHeaders(context, repository, sealed), Range: uploadRange(offset) },
   });
 }
 
@@ -174,7 +182,7 @@ async function outOfTurn(
   const { offset } = expectDone(await env.UPLOAD_SESSION.getByName(id).status(session));
   return new RegistryError("RANGE_INVALID", what, {
     Range: uploadRange(offset),
-    Location: uploadPath(repository, await sealAppended(env, session)),
+    Location: uploadLocation(context, repository, await sealAppended(env, session)),
   });
 }
 
@@ -189,13 +197,17 @@ async function commit(
     digest,
     body,
   );
-  expectDone(located(answer, session));
+  expectDone(located(context, answer, session));
 }
 
 /** A refused chunk is told where to go on (distribution spec, "Pushing a blob in chunks"). */
-function located<T>(answer: Outcome<T>, { repository, sealed }: OpenedSession): Outcome<T> {
+function located<T>(
+  context: RegistryContext,
+  answer: Outcome<T>,
+  { repository, sealed }: OpenedSession,
+): Outcome<T> {
   if (answer.ok) return answer;
-  const Location = uploadPath(repository, sealed);
+  const Location = uploadLocation(context, repository, sealed);
   return { ...answer, headers: { ...answer.headers, Location } };
 }
 
@@ -204,12 +216,17 @@ async function accepted(
   repository: RepositoryName,
   algorithm: DigestAlgorithm,
 ): Promise<Response> {
-  const sealed = await sealNewSession(context.env, ownerOf(context, repository), algorithm);
+  const { uploadUrl, bodyBytesMax } = context.var.configuration;
+  const isElsewhere = uploadUrl !== undefined;
+  const owner = ownerOf(context, repository);
+  const sealed = await sealNewSession(context.env, owner, algorithm, isElsewhere);
+  // Where uploads go to another host, that is what cuts them.
+  if (bodyBytesMax !== undefined && !isElsewhere) warn(context, bodyLimitWarning(bodyBytesMax));
   return new Response(null, {
     status: 202,
     headers: {
-      ...sessionHeaders(repository, sealed),
-      "OCI-Chunk-Min-Length": String(chunkBytesMin),
+      ...sessionHeaders(context, repository, sealed),
+      ...chunkLengths(bodyBytesMax),
     },
   });
 }
@@ -225,18 +242,6 @@ function created(repository: RepositoryName, digest: Digest): Response {
   });
 }
 
-function uploadPath(repository: RepositoryName, sealed: string): string {
-  return `/v2/${repository}/blobs/uploads/${sealed}`;
-}
-
-function sessionHeaders(repository: RepositoryName, sealed: string): Record<string, string> {
-  return {
-    Location: uploadPath(repository, sealed),
-    "Docker-Upload-UUID": sealed,
-    "Content-Length": "0",
-  };
-}
-
 /** The session that the path names. @throws RegistryError NAME_INVALID, BLOB_UPLOAD_UNKNOWN */
 async function sessionOf(context: RegistryContext): Promise<OpenedSession> {
   const sealed = context.req.param("session") ?? "";
@@ -247,7 +252,7 @@ function ownerOf({ var: { caller } }: RegistryContext, repository: RepositoryNam
   return { repository, subject: caller.subject };
 }
 
-/** @throws RegistryError RANGE_INVALID for a Content-Range that is none */
+/** @throws RegistryError RANGE_INVALID for a Content-Range that is none, BODY_TOO_LARGE */
 async function uploadBody(
   context: RegistryContext,
   session: OpenedSession,
@@ -260,7 +265,9 @@ async function uploadBody(
     throw await outOfTurn(context, session, `Content-Range "${range.slice(0, 100)}"`);
   }
   if (range !== null && !isSpecifiedChunkRange(range)) {
-    warn(context, `Content-Range is ${range}, not of the form first-last`);
+    warnOfRefusal(context, `Content-Range is ${range}, not of the form first-last`);
   }
-  return { stream: body, length: contentLength(context.req.raw), chunk };
+  const length = permittedLength(context);
+  const bytesMax = length === undefined ? context.var.configuration.bodyBytesMax : undefined;
+  return { stream: body, length, chunk, bytesMax };
 }
