@@ -51,6 +51,11 @@ export class Dockerd {
     return new Dockerd(folder, daemon);
   }
 
+  /** Where it listens, as DOCKER_HOST says it. */
+  get host(): string {
+    return socketOf(this.#folder);
+  }
+
   /** Runs the docker command. */
   async docker(...args: readonly string[]): Promise<Output> {
     return this.#run(args, {});
