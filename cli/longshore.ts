@@ -2,7 +2,9 @@
 /** `npx longshore`: deployments, and pushes through an edge that limits bodies. */
 import { Command, CommanderError } from "commander";
 import { CommandError, exitCodes } from "./exit-codes.ts";
+import { proxyCommand } from "./proxy.ts";
 import { pushCommand } from "./push.ts";
+import { smokeCommand } from "./smoke.ts";
 
 const program = new Command("longshore")
   .description(
@@ -10,7 +12,11 @@ const program = new Command("longshore")
   )
   .exitOverride()
   .showHelpAfterError("(longshore --help shows what there is)");
+program.addCommand(smokeCommand());
 program.addCommand(pushCommand());
+program.addCommand(proxyCommand());
+// Commands that are added whole do not take it over by themselves.
+for (const command of program.commands) command.copyInheritedSettings(program);
 
 try {
   await program.parseAsync();
