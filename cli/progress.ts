@@ -89,8 +89,12 @@ function formatSeconds(seconds: number): string {
   const whole = Math.round(seconds);
   if (whole < 60) return `${whole}s`;
   const [minutes, hours] = [Math.floor(whole / 60), Math.floor(whole / 3600)];
-  const two = (value: number) => String(value).padStart(2, "0");
-  return hours === 0 ? `${minutes}m${two(whole % 60)}s` : `${hours}h${two(minutes % 60)}m`;
+  const two = twoDigits(hours === 0 ? whole % 60 : minutes % 60);
+  return hours === 0 ? `${minutes}m${two}s` : `${hours}h${two}m`;
+}
+
+function twoDigits(value: number): string {
+  return String(value).padStart(2, "0");
 }
 
 function standing(rate: Rate, bytes: number, total: number | undefined): string {
@@ -107,6 +111,12 @@ function ending(rate: Rate, bytes: number, text: string | undefined): string {
   return `${formatBytes(bytes)} in ${formatSeconds(rate.seconds)}${mean}`;
 }
 
+const hidden: Transfer = {
+  update: () => undefined,
+  done: () => undefined,
+  failed: () => undefined,
+};
+
 class QuietProgress implements Progress {
   protected readonly stream: Terminal;
 
@@ -115,8 +125,7 @@ class QuietProgress implements Progress {
   }
 
   begin(_label: string, _bytesTotal: number | undefined): Transfer {
-    const nothing = () => undefined;
-    return { update: nothing, done: nothing, failed: nothing };
+    return hidden;
   }
 
   line(text: string): void {
@@ -207,8 +216,6 @@ class ProgressBars extends QuietProgress {
       autopadding: true,
       hideCursor: true,
       clearOnComplete: true,
-      // Wrapped lines can't be drawn over.
-      linewrap: true,
       gracefulExit: false,
     });
     return this.#bars;

@@ -12,6 +12,12 @@ import {
   toldError,
 } from "./registry-error.ts";
 
+/** Whose Authorization a request has. */
+export interface Authorization {
+  readonly header: string | undefined;
+  readonly ownAfter: boolean;
+}
+
 /** A request to a registry. It may be sent several times, so its body is bytes, not a stream. */
 export interface RegistryRequest {
   readonly method: string;
@@ -20,10 +26,10 @@ export interface RegistryRequest {
   readonly headers?: Readonly<Record<string, string | string[]>>;
   readonly body?: Uint8Array | undefined;
   /**
-   * The Authorization header to send, in place of the client's own; undefined: the client's own.
-   * With "own after": this one first, and the client's own when it is answered 401.
+   * Somebody else's Authorization header (or their having none) in place of the client's own.
+   * `ownAfter`: where that is answered 401, the client's own is tried.
    */
-  readonly authorization?: { readonly header: string; readonly ownAfter: boolean } | undefined;
+  readonly authorization?: Authorization | undefined;
   /**
    * What is sent again by itself: "always" also after a broken connection or an answer 502, 503 or
    * 504 (the default of GET, HEAD, PUT and DELETE), "paused" only behind the pause that a 429 asks
@@ -71,6 +77,7 @@ export class RegistryClient {
   readonly pace: Pace;
   readonly #tries: number;
   readonly #agent: Agent;
+  readonly #credentials: CredentialSource;
   readonly #authorizer: RegistryAuthorizer;
 
   /** @param url `https://registry.example.com`, or http; a path in it is not used */
@@ -82,9 +89,15 @@ export class RegistryClient {
     const limits = { headersTimeout: answerMsMax, bodyTimeout: answerMsMax };
     this.#agent = new Agent({ connections: connectionsMax, allowH2: false, ...limits });
     const source = options.credentials ?? (async () => undefined);
-    this.#authorizer = new RegistryAuthorizer(this.url, remembered(source), (request) =>
+    this.#credentials = remembered(source);
+    this.#authorizer = new RegistryAuthorizer(this.url, this.#credentials, (request) =>
       this.#token(request),
     );
+  }
+
+  /** True if it has credentials of its own. @throws as the source of them */
+  async hasCredentials(): Promise<boolean> {
+    return (await this.#credentials()) !== undefined;
   }
 
   /** Ends its connections; what is under way is broken off. */
@@ -119,15 +132,12 @@ export class RegistryClient {
   async #authorized(request: RegistryRequest, url: URL): Promise<RegistryAnswer> {
     // A secret goes to the registry alone.
     if (url.origin !== this.url.origin) return this.#repeated(request, url, undefined);
-    const given = request.authorization;
-    if (given !== undefined) {
-      const answer = await this.#repeated(request, url, given.header);
-      if (answer.status !== 401 || !given.ownAfter) return answer;
-      return this.#challenged(request, url, answer, given.header);
-    }
-    const held = this.#authorizer.held(useOf(request.method, url));
-    const answer = await this.#repeated(request, url, held);
-    return answer.status === 401 ? this.#challenged(request, url, answer, held) : answer;
+    const { header, ownAfter } = request.authorization ?? { header: undefined, ownAfter: true };
+    const own = ownAfter ? this.#authorizer.held(useOf(request.method, url)) : undefined;
+    const first = header ?? own;
+    const answer = await this.#repeated(request, url, first);
+    if (answer.status !== 401 || !ownAfter) return answer;
+    return this.#challenged(request, url, answer, first);
   }
 
   async #challenged(
@@ -236,9 +246,9 @@ export async function answerError(
   const body = await limitedText(answer.body).catch(() => "");
   const told = toldError(answer.status, headerOf(answer, "content-type") ?? "", body);
   const url = `${answer.url.origin}${answer.url.pathname}`;
-  const range = headerOf(answer, "range");
-  const location = headerOf(answer, "location");
-  return new RegistryAnswerError({ method, url }, told, { range, location });
+  const names = ["range", "location", "www-authenticate", "retry-after"];
+  const headers = Object.fromEntries(names.map((name) => [name, headerOf(answer, name)]));
+  return new RegistryAnswerError({ method, url }, told, headers);
 }
 
 async function limitedText(body: AsyncIterable<Uint8Array>): Promise<string> {

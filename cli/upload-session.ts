@@ -23,7 +23,15 @@ export interface UploadTerms {
 }
 
 /** The session is gone, or lost bytes that are in memory no more: the blob has to begin anew. */
-export class SessionLost extends CommandError {}
+export class SessionLost extends CommandError {
+  /** Where it stands; undefined if the registry does not know it any more. */
+  readonly offset: number | undefined;
+
+  constructor(message: string, offset: number | undefined, cause?: unknown) {
+    super(message, { cause });
+    this.offset = offset;
+  }
+}
 
 /** What came of a request. */
 type Sent =
@@ -96,8 +104,9 @@ export class UploadSession {
     client: RegistryClient,
     location: URL,
     terms: UploadTerms = {},
+    limits: ChunkLimits = { min: undefined, max: undefined },
   ): Promise<UploadSession | undefined> {
-    const session = new UploadSession(client, { location, offset: 0 }, terms);
+    const session = new UploadSession(client, { location, offset: 0, limits }, terms);
     if (!(await session.#ask())) return undefined;
     session.#isAppended = session.offset > 0;
     return session;
@@ -283,12 +292,13 @@ export class UploadSession {
     throw new SessionLost(
       `the upload session stands at byte ${this.#offset}, not between ${start} and ${end}: ` +
         "somebody else sends to it, or the registry lost bytes; push again",
+      this.#offset,
     );
   }
 
   #lost(cause?: unknown): SessionLost {
     const text = "the registry does not know the upload session any more; push again";
-    return new SessionLost(text, { cause });
+    return new SessionLost(text, undefined, cause);
   }
 }
 
