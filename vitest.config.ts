@@ -95,6 +95,7 @@ export default defineConfig({
         test: { name: "schemas", env: onDisk, include: ["test/schemas/*.test.ts"], isolate: false },
       },
       { test: { name: "deployments", env: onDisk, include: ["test/deployments/*.test.ts"] } },
+      { test: { name: "cli", env: onDisk, include: ["test/cli/*.test.ts"], testTimeout: 60_000 } },
       { test: { name: "standalone", env: onDisk, include: ["test/standalone/**/*.test.ts"] } },
       {
         test: { name: "fuzz", env: onDisk, include: ["test/fuzz/*.test.ts"], testTimeout: 600_000 },

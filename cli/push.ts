@@ -21,7 +21,7 @@ interface PushOptions {
   readonly engine?: true;
   readonly parallel: number;
   readonly chunkSize: number;
-  readonly mountFrom?: readonly RepositoryName[];
+  readonly mountFrom: readonly RepositoryName[];
   readonly compress: boolean;
   readonly plainHttp?: true;
   readonly username?: string;
@@ -50,10 +50,13 @@ export function pushCommand(): Command {
         .argParser(parseSize)
         .default(chunkBytesDefault, "16MiB"),
     )
-    .option(
-      "--mount-from <repository>",
-      "a repository of the registry that may have some of the blobs; may be given again",
-      (text: string, others: readonly RepositoryName[] = []) => [...others, parseName(text)],
+    .addOption(
+      new Option(
+        "--mount-from <repository>",
+        "a repository of the registry that may have some of the blobs; may be given again",
+      )
+        .argParser((text, others: readonly RepositoryName[]) => [...others, parseName(text)])
+        .default([], "those that the image says it came from"),
     )
     .option("--no-compress", "push the uncompressed layers of an engine or a tar as they are")
     .option("--plain-http", "http instead of https (loopback hosts have it by default)")
@@ -158,7 +161,7 @@ async function send(
   await refuseMissing(client, repository, source, { parallel, signal });
   const registry = client.url.origin;
   const origins = source.origins.get(target.host) ?? [];
-  const others = [...(options.mountFrom ?? []), ...origins].filter((name) => name !== repository);
+  const others = [...options.mountFrom, ...origins].filter((name) => name !== repository);
   const blobs = {
     client,
     repository,
@@ -169,6 +172,7 @@ async function send(
     chunkBytes: chunkSize,
     signal,
     progress,
+    onNote: (text: string) => void (options.quiet || progress.line(text)),
   };
   await pushImage({ ...blobs, reference }, source, parallel, result);
 }

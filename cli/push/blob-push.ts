@@ -26,6 +26,8 @@ export interface BlobTarget {
   readonly chunkBytes: number;
   readonly signal: AbortSignal;
   readonly progress: Progress;
+  /** Told what becomes of blobs that are not sent. */
+  readonly onNote: (text: string) => void;
 }
 
 /** Up to this length a blob goes in the request that would ask for a mount. */
@@ -37,16 +39,16 @@ const mountedBytesMin = 1024 * 1024;
  * @throws RegistryAnswerError, RegistryUnreachable, CommandError; the signal's reason
  */
 export async function pushBlob(target: BlobTarget, blob: SourceBlob): Promise<BlobOutcome> {
-  const { repository, unfinished, progress } = target;
+  const { repository, unfinished, onNote } = target;
   if (await isThere(target, repository, blob.digest)) {
     await unfinished.forget(blob.digest);
-    progress.line(`${shortDigest(blob.digest)}: is there`);
+    onNote(`${shortDigest(blob.digest)}: is there`);
     return { kind: "skipped", bytes: 0 };
   }
   const earlier = await earlierSession(target, blob.digest);
   const begun = earlier ?? (await mountOrBegin(target, blob));
   if (begun === "mounted") {
-    progress.line(`${shortDigest(blob.digest)}: mounted`);
+    onNote(`${shortDigest(blob.digest)}: mounted`);
     return { kind: "mounted", bytes: 0 };
   }
   // What an earlier push sent may be of other bytes, which are put right by now.

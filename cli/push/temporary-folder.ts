@@ -13,7 +13,8 @@ export class TemporaryFolder {
   async newFile(): Promise<string> {
     this.#path ??= this.#make();
     this.#files += 1;
-    return join(await this.#path, String(this.#files));
+    const name = String(this.#files);
+    return join(await this.#path, name);
   }
 
   /** Removes it with all that is in it. */
