@@ -1,3 +1,4 @@
+import { type DirectReads, parseDirectReads } from "./direct-reads.ts";
 import type { PageLimits } from "./pagination.ts";
 import { Variables } from "./variables.ts";
 
@@ -14,6 +15,8 @@ export interface Configuration {
   readonly uploadUrl: string | undefined;
   /** The longest body of a request in bytes, where there is a limit. */
   readonly bodyBytesMax: number | undefined;
+  /** By what readers of blobs are sent to R2 itself, if they are. */
+  readonly directReads: DirectReads | undefined;
   /** Origins of pages that may use the registry from a browser, or any. */
   readonly corsOrigins: "*" | readonly string[];
   readonly uploadTimeoutMs: number;
@@ -83,6 +86,7 @@ export function parseConfiguration(
     url: variables.origin("REGISTRY_URL"),
     uploadUrl: variables.origin("REGISTRY_UPLOAD_URL"),
     bodyBytesMax: bodyBytesMax(variables),
+    directReads: parseDirectReads(variables),
     corsOrigins: variables.origins("REGISTRY_CORS_ORIGINS"),
     uploadTimeoutMs:
       1000 * variables.wholeNumber("REGISTRY_UPLOAD_TIMEOUT", 3600, 1, sessionSecondsMax),

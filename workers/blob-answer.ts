@@ -2,9 +2,11 @@ import type { Link } from "../durable-objects/link-store.ts";
 import { RegistryError } from "../schemas/errors.ts";
 import { entityTag } from "../schemas/precondition.ts";
 import { type BlobRange, type ByteRange, parseBlobRange } from "../schemas/range.ts";
+import type { BlobKey } from "../schemas/storage-keys.ts";
 import { log } from "../telemetry/log.ts";
 import { contentHeaders, notSent } from "./conditional.ts";
 import type { RegistryContext } from "./context.ts";
+import { directReadOf, redirectToR2 } from "./direct-read.ts";
 
 /** The headers of a blob, or of `length` bytes of it. */
 export function blobHeaders({ digest }: Link, length: number): Record<string, string> {
@@ -17,8 +19,8 @@ export function blobHeaders({ digest }: Link, length: number): Record<string, st
 }
 
 /**
- * A blob's bytes, or those that the Range header asks for, from R2 and untouched; undefined if R2
- * has no such object. @throws RegistryError PRECONDITION_FAILED, RANGE_NOT_SATISFIABLE; OVERLOADED
+ * A blob's bytes, or those that the Range header asks for, from R2 and untouched, or where R2 itself
+ * has them; undefined if R2 has no such object. @throws RegistryError PRECONDITION_FAILED, RANGE_NOT_SATISFIABLE; OVERLOADED
  * when R2 fails or is silent
  */
 export async function answerBlob(
@@ -29,6 +31,10 @@ export async function answerBlob(
   const unsent = notSent(context, link.digest);
   if (unsent !== undefined) return unsent;
   const range = rangeOf(context, link);
+  const direct = directReadOf(context, range);
+  if (direct !== undefined) {
+    return (await isStored(env, link)) ? redirectToR2(direct, link) : undefined;
+  }
   if (range.kind === "parts") return answerParts(context, link, range.parts);
   if (range.kind === "part") {
     const { part } = range;
@@ -44,6 +50,23 @@ export async function answerBlob(
   return object === undefined
     ? undefined
     : new Response(object.body, { headers: blobHeaders(link, link.size) });
+}
+
+/**
+ * True if R2 has the object of a link. It is asked before a client is sent there, who could make
+ * nothing of its 404: what is lost is looked for, and told of, here. @throws RegistryError OVERLOADED
+ */
+async function isStored(env: Env, { key, size }: Link): Promise<boolean> {
+  try {
+    return (await env.BLOBS.head(key))?.size === size;
+  } catch (error) {
+    throw notAnswered(key, error);
+  }
+}
+
+function notAnswered(key: BlobKey, error: unknown): RegistryError {
+  log("warn", "blob not read", { key, error: String(error) });
+  return new RegistryError("OVERLOADED", "R2 did not answer", { "Retry-After": "2" });
 }
 
 /** R2's error for a range that lies beyond the end of an object. */
@@ -63,8 +86,7 @@ async function openObject(
     object = await env.BLOBS.get(key, range === undefined ? {} : { range });
   } catch (error) {
     if (beyondEnd.test(String(error))) return undefined;
-    log("warn", "blob not read", { key, error: String(error) });
-    throw new RegistryError("OVERLOADED", "R2 did not answer", { "Retry-After": "2" });
+    throw notAnswered(key, error);
   }
   if (object?.size === size) return object;
   await object?.body.cancel();

@@ -6,6 +6,7 @@ test("without variables everything has its preset", () => {
     url: undefined,
     uploadUrl: undefined,
     bodyBytesMax: undefined,
+    directReads: undefined,
     corsOrigins: [],
     uploadTimeoutMs: 3_600_000,
     uploadCleanupIntervalMs: 300_000,

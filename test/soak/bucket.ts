@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { open, readdir, stat } from "node:fs/promises";
+import { open, readdir, readFile, stat } from "node:fs/promises";
 import { basename, dirname, join, relative } from "node:path";
+import { objectPath } from "../../standalone/object-path.ts";
 
 /** What lies in the bucket of one machine. */
 export interface BucketContent {
@@ -66,6 +67,19 @@ export async function objectFile(folder: string, digest: string): Promise<string
     if ((await hashObject(bucket, file.path)).digest === digest) return file.path;
   }
   throw new Error(`${digest} is not in the bucket`);
+}
+
+/** The bytes of the object under a key; undefined if there is none. */
+export async function objectBytes(folder: string, key: string): Promise<Buffer | undefined> {
+  const bucket = join(folder, "blobs");
+  const path = join(bucket, "objects", `${objectPath(key)}.object`);
+  const isThere = await stat(path).catch(() => undefined);
+  if (isThere === undefined) return undefined;
+  const { descriptor, end } = await descriptorOf(path);
+  const { parts } = descriptor;
+  if (parts === undefined) return (await readFile(path)).subarray(end);
+  const place = join(bucket, "parts", `${objectPath(key)}.${parts.uploadId}`);
+  return Buffer.concat(await Promise.all(parts.names.map((name) => readFile(join(place, name)))));
 }
 
 function isObject(bucket: string, { path }: FoundFile): boolean {
