@@ -17,11 +17,12 @@ export interface UploadBody {
 const silentMsMax = 60_000;
 const silentCheckMs = 5000;
 
-/** The session with what its first body decides: the size of its parts, and the kind of digest. */
+/** The session with what its first body decides: the size of its parts. */
 export function begun(state: UploadState, body: UploadBody | undefined): UploadState {
   if (state.offset > 0 || state.multipartId !== undefined || body === undefined) return state;
-  const chunked = body.chunk !== undefined;
-  return { ...state, chunked, partBytes: partBytesFor(chunked ? undefined : body.length) };
+  // A chunk's length says nothing of the blob's.
+  const length = body.chunk === undefined ? body.length : undefined;
+  return { ...state, partBytes: partBytesFor(length) };
 }
 
 /** Has a writer read a body; answers its bytes, or undefined if its reader had to give up. */

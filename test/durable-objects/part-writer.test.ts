@@ -2,7 +2,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { partBuffers } from "../../durable-objects/part-buffers.ts";
 import { partBytesFor, PartWriter, TooManyParts } from "../../durable-objects/part-writer.ts";
-import { beginDigest } from "../../durable-objects/running-digest.ts";
+import { RunningDigest } from "../../durable-objects/running-digest.ts";
 import { digestOf, randomBytes, send, startUpload, stream } from "../client.ts";
 import { newKey, newRepository } from "./names.ts";
 import { chunk, mebibyte } from "./upload.ts";
@@ -90,7 +90,7 @@ function writer(partBytes: number, more: { partCount?: number; tail?: Uint8Array
     partCount: more.partCount ?? 0,
     tailBytes: more.tail?.length ?? 0,
     tail: () => more.tail ?? new Uint8Array(),
-    digest: beginDigest("sha256", false),
+    digest: new RunningDigest("sha256"),
   });
   return { writer: written, began };
 }
