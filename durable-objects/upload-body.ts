@@ -1,6 +1,6 @@
 import type { ByteRange } from "../schemas/range.ts";
 import { partBuffers } from "./part-buffers.ts";
-import { partBytesFor, type PartWriter } from "./part-writer.ts";
+import { partBytesFor, partBytesForChunks, type PartWriter } from "./part-writer.ts";
 import type { LockHolder } from "./upload-lock.ts";
 import type { UploadState } from "./upload-state.ts";
 
@@ -20,9 +20,9 @@ const silentCheckMs = 5000;
 /** The session with what its first body decides: the size of its parts. */
 export function begun(state: UploadState, body: UploadBody | undefined): UploadState {
   if (state.offset > 0 || state.multipartId !== undefined || body === undefined) return state;
-  // A chunk's length says nothing of the blob's.
-  const length = body.chunk === undefined ? body.length : undefined;
-  return { ...state, partBytes: partBytesFor(length) };
+  const { chunk, length } = body;
+  const partBytes = chunk === undefined ? partBytesFor(length) : partBytesForChunks(chunk.length);
+  return { ...state, partBytes };
 }
 
 /** Has a writer read a body; answers its bytes, or undefined if its reader had to give up. */

@@ -1,7 +1,12 @@
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { partBuffers } from "../../durable-objects/part-buffers.ts";
-import { partBytesFor, PartWriter, TooManyParts } from "../../durable-objects/part-writer.ts";
+import {
+  partBytesFor,
+  partBytesForChunks,
+  PartWriter,
+  TooManyParts,
+} from "../../durable-objects/part-writer.ts";
 import { RunningDigest } from "../../durable-objects/running-digest.ts";
 import { digestOf, randomBytes, send, startUpload, stream } from "../client.ts";
 import { newKey, newRepository } from "./names.ts";
@@ -37,7 +42,10 @@ describe("the parts of a session", () => {
   test.for([
     { sizes: [9 * mebibyte + 1], chunked: false, parts: [8 * mebibyte, mebibyte + 1] },
     { sizes: [8 * mebibyte], chunked: false, parts: [8 * mebibyte] },
-    { sizes: [8 * mebibyte - 1, 2], chunked: true, parts: [8 * mebibyte, 1] },
+    { sizes: [8 * mebibyte - 1, 2], chunked: true, parts: [8 * mebibyte - 1, 2] },
+    { sizes: [5 * mebibyte, 5 * mebibyte], chunked: true, parts: [5 * mebibyte, 5 * mebibyte] },
+    { sizes: [5 * mebibyte - 1, 4 * mebibyte], chunked: true, parts: [8 * mebibyte, mebibyte - 1] },
+    { sizes: [18 * mebibyte, 1], chunked: true, parts: [9 * mebibyte, 9 * mebibyte, 1] },
     {
       sizes: [3 * mebibyte, 3 * mebibyte, 3 * mebibyte],
       chunked: true,
@@ -77,6 +85,20 @@ test.for([
   { length: 1024 * 1024 * mebibyte, bytes: 16 * mebibyte },
 ])("a blob of $length bytes has parts of $bytes", ({ length, bytes }) => {
   expect(partBytesFor(length)).toBe(bytes);
+});
+
+test.for([
+  { chunk: 1, bytes: 8 * mebibyte },
+  { chunk: 5 * mebibyte - 1, bytes: 8 * mebibyte },
+  { chunk: 5 * mebibyte, bytes: 5 * mebibyte },
+  { chunk: 8 * mebibyte, bytes: 8 * mebibyte },
+  { chunk: 16 * mebibyte, bytes: 8 * mebibyte },
+  { chunk: 16 * mebibyte + 1, bytes: 8 * mebibyte },
+  { chunk: 50_000_000, bytes: 10_000_000 },
+  { chunk: 64 * mebibyte, bytes: 8 * mebibyte },
+  { chunk: 16_777_259, bytes: 8 * mebibyte },
+])("a blob in chunks of $chunk bytes has parts of $bytes", ({ chunk: length, bytes }) => {
+  expect(partBytesForChunks(length)).toBe(bytes);
 });
 
 /** A writer of small parts that R2 takes, but would not complete. */
