@@ -6,6 +6,7 @@ import type { RunningDigest } from "./running-digest.ts";
  * R2: at least 5 MiB, all the same but the last, at most 10,000. Three parts of the largest are what
  * an isolate may buffer.
  */
+const smallestPartBytes = 5 * 1024 * 1024;
 const partBytesMin = 8 * 1024 * 1024;
 const partBytesMax = 16 * 1024 * 1024;
 const partsMax = 10_000;
@@ -21,7 +22,21 @@ export function partBytesFor(length: number | undefined): number {
   return Math.min(partBytesMax, Math.max(partBytesMin, needed));
 }
 
-/** The longest blob in parts of this size: 78 GiB, or 156 GiB where a length was announced. */
+/**
+ * The size of the parts of a blob that comes in chunks as long as its first: where they can be, parts
+ * end with chunks, so that no bytes have to wait in SQLite for the next one.
+ */
+export function partBytesForChunks(chunkBytes: number): number {
+  if (chunkBytes >= smallestPartBytes && chunkBytes < partBytesMin) return chunkBytes;
+  for (let parts = Math.floor(chunkBytes / partBytesMin); parts > 0; parts -= 1) {
+    const bytes = chunkBytes / parts;
+    if (bytes > partBytesMax) break;
+    if (Number.isInteger(bytes)) return bytes;
+  }
+  return partBytesMin;
+}
+
+/** The longest blob in parts of this size: from 48 GiB in chunks of 5 MiB to 156 GiB. */
 export function blobBytesMax(partBytes: number): number {
   return partsMax * partBytes;
 }

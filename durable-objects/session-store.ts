@@ -46,8 +46,6 @@ export class SessionStore {
       multipartId: undefined,
       partBytes: partBytesFor(undefined),
       algorithm: session.algorithm,
-      chunked: false,
-      savedDigest: undefined,
       digest: undefined,
       startedMs: session.startedAtMs,
       touchedMs: Date.now(),

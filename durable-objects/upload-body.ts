@@ -1,6 +1,6 @@
 import type { ByteRange } from "../schemas/range.ts";
 import { partBuffers } from "./part-buffers.ts";
-import { partBytesFor, type PartWriter } from "./part-writer.ts";
+import { partBytesFor, partBytesForChunks, type PartWriter } from "./part-writer.ts";
 import type { LockHolder } from "./upload-lock.ts";
 import type { UploadState } from "./upload-state.ts";
 
@@ -19,11 +19,12 @@ export interface UploadBody {
 const silentMsMax = 60_000;
 const silentCheckMs = 5000;
 
-/** The session with what its first body decides: the size of its parts, and the kind of digest. */
+/** The session with what its first body decides: the size of its parts. */
 export function begun(state: UploadState, body: UploadBody | undefined): UploadState {
   if (state.offset > 0 || state.multipartId !== undefined || body === undefined) return state;
-  const chunked = body.chunk !== undefined;
-  return { ...state, chunked, partBytes: partBytesFor(chunked ? undefined : body.length) };
+  const { chunk, length } = body;
+  const partBytes = chunk === undefined ? partBytesFor(length) : partBytesForChunks(chunk.length);
+  return { ...state, partBytes };
 }
 
 /**

@@ -7,7 +7,7 @@ import { boundedEnv } from "../stores/bounded-env.ts";
 import { drain, drainBytesMax } from "../streams/body.ts";
 import { inTime } from "./deadline.ts";
 import { blobBytesMax, PartWriter } from "./part-writer.ts";
-import { beginDigest, resumeDigest, type RunningDigest } from "./running-digest.ts";
+import { RunningDigest } from "./running-digest.ts";
 import { auditPush, SessionEnding } from "./session-ending.ts";
 import { SessionStore } from "./session-store.ts";
 import { UploadCommit } from "./upload-commit.ts";
@@ -33,7 +33,7 @@ export class UploadSession extends DurableObject<Env> {
   readonly #commit: UploadCommit;
   readonly #ending: SessionEnding;
   readonly #lock = new UploadLock();
-  /** Of the stored parts; lost with the object, unless the session is chunked and saves it. */
+  /** Of the stored parts; lost with the object's memory: then the blob is read again at commit. */
   #digest: RunningDigest | undefined;
   #committing: { digest: Digest; outcome: Promise<Outcome<undefined>> } | undefined;
 
@@ -254,21 +254,15 @@ export class UploadSession extends DurableObject<Env> {
         partCount,
         tailBytes: state.offset - partCount * state.partBytes,
         tail: () => this.#store.tail(),
-        digest:
-          partCount === 0 ? beginDigest(state.algorithm, state.chunked) : this.#resumed(state),
+        digest: partCount === 0 ? new RunningDigest(state.algorithm) : this.#digest,
       },
     );
-  }
-
-  #resumed({ algorithm, savedDigest }: UploadState): RunningDigest | undefined {
-    return savedDigest === undefined ? this.#digest : resumeDigest(algorithm, savedDigest);
   }
 
   #keep(state: UploadState, writer: PartWriter, offset: number): void {
     const { digest, multipartId, parts, tail } = writer;
     const keptBytes = parts.length === 0 ? state.offset % state.partBytes : 0;
-    const next = { ...state, offset, multipartId, savedDigest: digest?.save() };
-    this.#store.keepBytes(next, parts, tail, keptBytes);
+    this.#store.keepBytes({ ...state, offset, multipartId }, parts, tail, keptBytes);
     this.#digest = digest;
   }
 

@@ -35,9 +35,6 @@ export interface UploadState {
   readonly multipartId: string | undefined;
   readonly partBytes: number;
   readonly algorithm: DigestAlgorithm;
-  /** True if the session comes in chunks, so that its running digest can be saved. */
-  readonly chunked: boolean;
-  readonly savedDigest: Uint8Array | undefined;
   /** The digest that the bytes were found to have, once they were. */
   readonly digest: Digest | undefined;
   readonly startedMs: number;
@@ -55,8 +52,6 @@ type SessionRow = {
   multipart_id: string | null;
   part_bytes: number;
   algorithm: DigestAlgorithm;
-  chunked: number;
-  saved_digest: ArrayBuffer | null;
   digest: Digest | null;
   started_ms: number;
   touched_ms: number;
@@ -74,8 +69,7 @@ export class UploadRows {
     `CREATE TABLE IF NOT EXISTS session (
        id INTEGER PRIMARY KEY CHECK (id = 1), repository TEXT NOT NULL, stage TEXT NOT NULL,
        offset INTEGER NOT NULL, key TEXT NOT NULL, multipart_id TEXT, part_bytes INTEGER NOT NULL,
-       algorithm TEXT NOT NULL, chunked INTEGER NOT NULL, saved_digest BLOB, digest TEXT,
-       started_ms INTEGER NOT NULL, touched_ms INTEGER NOT NULL)`,
+       algorithm TEXT NOT NULL, digest TEXT, started_ms INTEGER NOT NULL, touched_ms INTEGER NOT NULL)`,
     "CREATE TABLE IF NOT EXISTS parts (number INTEGER PRIMARY KEY, etag TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS tail (number INTEGER PRIMARY KEY, bytes BLOB NOT NULL)",
     // A row once the catalog is told of the session.
@@ -84,6 +78,13 @@ export class UploadRows {
 
   static readonly upgrades: readonly Upgrade[] = [
     { before: ["ALTER TABLE session DROP COLUMN token"], after: [] },
+    {
+      before: [
+        "ALTER TABLE session DROP COLUMN chunked",
+        "ALTER TABLE session DROP COLUMN saved_digest",
+      ],
+      after: [],
+    },
   ];
 
   read(): UploadState | undefined {
@@ -97,8 +98,6 @@ export class UploadRows {
       multipartId: row.multipart_id ?? undefined,
       partBytes: row.part_bytes,
       algorithm: row.algorithm,
-      chunked: row.chunked === 1,
-      savedDigest: row.saved_digest === null ? undefined : new Uint8Array(row.saved_digest),
       digest: row.digest ?? undefined,
       startedMs: row.started_ms,
       touchedMs: row.touched_ms,
@@ -107,7 +106,7 @@ export class UploadRows {
 
   write(state: UploadState): void {
     this.#sql.exec(
-      "INSERT OR REPLACE INTO session VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      "INSERT OR REPLACE INTO session VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
       state.repository,
       state.stage,
       state.offset,
@@ -115,8 +114,6 @@ export class UploadRows {
       state.multipartId ?? null,
       state.partBytes,
       state.algorithm,
-      state.chunked ? 1 : 0,
-      state.savedDigest ?? null,
       state.digest ?? null,
       state.startedMs,
       state.touchedMs,

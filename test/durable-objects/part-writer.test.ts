@@ -1,8 +1,13 @@
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { partBuffers } from "../../durable-objects/part-buffers.ts";
-import { partBytesFor, PartWriter, TooManyParts } from "../../durable-objects/part-writer.ts";
-import { beginDigest } from "../../durable-objects/running-digest.ts";
+import {
+  partBytesFor,
+  partBytesForChunks,
+  PartWriter,
+  TooManyParts,
+} from "../../durable-objects/part-writer.ts";
+import { RunningDigest } from "../../durable-objects/running-digest.ts";
 import { digestOf, randomBytes, send, startUpload, stream } from "../client.ts";
 import { newKey, newRepository } from "./names.ts";
 import { chunk, mebibyte } from "./upload.ts";
@@ -37,7 +42,10 @@ describe("the parts of a session", () => {
   test.for([
     { sizes: [9 * mebibyte + 1], chunked: false, parts: [8 * mebibyte, mebibyte + 1] },
     { sizes: [8 * mebibyte], chunked: false, parts: [8 * mebibyte] },
-    { sizes: [8 * mebibyte - 1, 2], chunked: true, parts: [8 * mebibyte, 1] },
+    { sizes: [8 * mebibyte - 1, 2], chunked: true, parts: [8 * mebibyte - 1, 2] },
+    { sizes: [5 * mebibyte, 5 * mebibyte], chunked: true, parts: [5 * mebibyte, 5 * mebibyte] },
+    { sizes: [5 * mebibyte - 1, 4 * mebibyte], chunked: true, parts: [8 * mebibyte, mebibyte - 1] },
+    { sizes: [18 * mebibyte, 1], chunked: true, parts: [9 * mebibyte, 9 * mebibyte, 1] },
     {
       sizes: [3 * mebibyte, 3 * mebibyte, 3 * mebibyte],
       chunked: true,
@@ -79,6 +87,20 @@ test.for([
   expect(partBytesFor(length)).toBe(bytes);
 });
 
+test.for([
+  { chunk: 1, bytes: 8 * mebibyte },
+  { chunk: 5 * mebibyte - 1, bytes: 8 * mebibyte },
+  { chunk: 5 * mebibyte, bytes: 5 * mebibyte },
+  { chunk: 8 * mebibyte, bytes: 8 * mebibyte },
+  { chunk: 16 * mebibyte, bytes: 8 * mebibyte },
+  { chunk: 16 * mebibyte + 1, bytes: 8 * mebibyte },
+  { chunk: 50_000_000, bytes: 10_000_000 },
+  { chunk: 64 * mebibyte, bytes: 8 * mebibyte },
+  { chunk: 16_777_259, bytes: 8 * mebibyte },
+])("a blob in chunks of $chunk bytes has parts of $bytes", ({ chunk: length, bytes }) => {
+  expect(partBytesForChunks(length)).toBe(bytes);
+});
+
 /** A writer of small parts that R2 takes, but would not complete. */
 function writer(partBytes: number, more: { partCount?: number; tail?: Uint8Array } = {}) {
   const began = vi.fn<(multipartId: string) => void>();
@@ -90,7 +112,7 @@ function writer(partBytes: number, more: { partCount?: number; tail?: Uint8Array
     partCount: more.partCount ?? 0,
     tailBytes: more.tail?.length ?? 0,
     tail: () => more.tail ?? new Uint8Array(),
-    digest: beginDigest("sha256", false),
+    digest: new RunningDigest("sha256"),
   });
   return { writer: written, began };
 }
