@@ -1,8 +1,8 @@
 /** Bytes of a chunk where nothing else is said. */
 export const chunkBytesDefault = 16 * 1024 * 1024;
 
-/** Two for each of five uploads: one that is sent, one that is filled meanwhile. */
-const countDefault = 10;
+/** An upload sends one while it fills the next; five uploads at once stay within 256 MB so. */
+const countDefault = 5;
 
 /** A part of a blob in memory, until the registry has it. */
 export interface Chunk {

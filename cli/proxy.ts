@@ -41,7 +41,7 @@ Examples:
 A client that logs in (docker login 127.0.0.1:5050) is passed on as it is. For one that does not,
 the proxy uses what docker login has stored for the registry, or for the proxy, or --username. On
 another --host than loopback it uses --username alone: whoever reaches it may do what that user may.
-Ten chunks are kept in memory at most.`;
+Five chunks are kept in memory at most.`;
 
 /** `longshore proxy URL`: a registry here that cuts what is pushed to it into chunks. */
 export function proxyCommand(): Command {

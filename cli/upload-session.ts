@@ -139,8 +139,8 @@ export class UploadSession {
     while (this.#offset < end) {
       const from = this.#offset;
       const piece = bytes.subarray(from - start, from - start + this.#pieceBytesMax);
-      this.#isAppended = true;
       const sent = await this.#send("PATCH", this.#location, piece);
+      this.#isAppended = true;
       if (sent.kind === "done") await this.#accept(sent.answer, piece.length);
       if (sent.kind === "failed" && !(await this.#catchUp(sent, tries))) throw this.#lost();
       this.#expectWithin(start, end);
@@ -188,7 +188,8 @@ export class UploadSession {
     const range = `${offset}-${offset + bytes.length - 1}`;
     const headers = {
       "content-type": "application/octet-stream",
-      // Without a range, a PUT is a whole blob.
+      // Without a range, a PUT is a whole blob. So is a first PATCH, of which Longshore then expects
+      // that more will follow soon, and hashes twenty times as fast. Sent again, it says where.
       ...(bytes.length > 0 && this.#isAppended ? { "content-range": range } : {}),
     };
     let answer: RegistryAnswer;

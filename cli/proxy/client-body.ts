@@ -1,7 +1,10 @@
 import type { IncomingMessage } from "node:http";
+import { Garbage } from "./garbage.ts";
 
 /** What is left of a refused body is read for so long, or the client might not see the answer. */
 const lingerMs = 10_000;
+
+const garbage = new Garbage();
 
 /** The body of a client's request, read once and in order. */
 export class ClientBody implements AsyncIterable<Uint8Array> {
@@ -20,7 +23,9 @@ export class ClientBody implements AsyncIterable<Uint8Array> {
     try {
       // The connection has to stay, for the answer.
       for await (const piece of this.#request.iterator({ destroyOnReturn: false })) {
+        const { length } = piece as Buffer;
         if (!this.#isRefused) yield piece as Buffer;
+        garbage.left(length);
       }
     } finally {
       if (this.#isRefused) this.#request.resume();
