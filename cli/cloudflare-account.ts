@@ -3,17 +3,9 @@ import { createHash } from "node:crypto";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CommandError } from "./exit-codes.ts";
+import { type LifecycleRule, parseLifecycleRules } from "./lifecycle-rule.ts";
 import { Wrangler, WranglerError } from "./wrangler.ts";
 import type { WranglerConfiguration } from "./wrangler-configuration.ts";
-
-/** A lifecycle rule of a bucket, as `wrangler r2 bucket lifecycle list` tells it. */
-export interface LifecycleRule {
-  readonly name: string;
-  readonly enabled: boolean;
-  readonly prefix: string;
-  /** "Abort incomplete multipart uploads after 7 days", "Expire objects after 1 days", … */
-  readonly action: string;
-}
 
 interface Namespace {
   readonly id: string;
@@ -228,26 +220,4 @@ function parseJson(output: string): unknown {
       "wrangler answered something else than JSON: use the version of package-lock.json (npm ci)",
     );
   }
-}
-
-/** Blocks of `name:`, `enabled:`, `prefix:`, `action:`, with an empty line between two. */
-function parseLifecycleRules(output: string): LifecycleRule[] {
-  const rules: LifecycleRule[] = [];
-  for (const block of output.split(/\n(?=name: )|\n\n/)) {
-    const values = new Map(
-      block.split("\n").flatMap((line) => {
-        const [, label, value] = /^(name|enabled|prefix|action):\s+(.*)$/.exec(line) ?? [];
-        return label === undefined || value === undefined ? [] : [[label, value.trim()] as const];
-      }),
-    );
-    const name = values.get("name");
-    if (name === undefined) continue;
-    rules.push({
-      name,
-      enabled: values.get("enabled") === "Yes",
-      prefix: values.get("prefix") ?? "",
-      action: values.get("action") ?? "",
-    });
-  }
-  return rules;
 }

@@ -1,10 +1,13 @@
 #!/usr/bin/env node
 /** `npx longshore`: deployments, and pushes through an edge that limits bodies. */
 import { Command, CommanderError } from "commander";
+import { doctorCommand } from "./doctor.ts";
 import { CommandError, exitCodes } from "./exit-codes.ts";
 import { proxyCommand } from "./proxy.ts";
 import { pushCommand } from "./push.ts";
+import { setupCommand } from "./setup.ts";
 import { smokeCommand } from "./smoke.ts";
+import { teardownCommand } from "./teardown.ts";
 
 const program = new Command("longshore")
   .description(
@@ -12,7 +15,10 @@ const program = new Command("longshore")
   )
   .exitOverride()
   .showHelpAfterError("(longshore --help shows what there is)");
+program.addCommand(setupCommand());
+program.addCommand(doctorCommand());
 program.addCommand(smokeCommand());
+program.addCommand(teardownCommand());
 program.addCommand(pushCommand());
 program.addCommand(proxyCommand());
 // Commands that are added whole do not take it over by themselves.

@@ -89,8 +89,9 @@ export class WranglerConfiguration {
   }
 
   /** Where the objects are kept, as the Worker is told. */
-  get objectsJurisdiction(): unknown {
-    return this.#own.vars?.[jurisdictionVariable];
+  get objectsJurisdiction(): string | undefined {
+    const value = this.#own.vars?.[jurisdictionVariable];
+    return value === undefined ? undefined : JSON.stringify(value).replaceAll('"', "");
   }
 
   /** The host that clients see, where one of the routes is a custom domain. */
@@ -125,13 +126,14 @@ export class WranglerConfiguration {
     return `${this.worker}-${binding.toLowerCase()}`;
   }
 
-  /** Names of what other environments have: nothing that this one may touch. */
-  get othersResources(): ReadonlySet<string> {
+  /** Names and ids that another environment has too: nothing that this one may touch. */
+  get sharedResources(): readonly string[] {
     const { env, ...top } = this.#table;
     const others = Object.entries(env ?? {}).flatMap(([name, table]) =>
       name === this.environment ? [] : [table],
     );
-    return new Set([top, ...others].flatMap(resourceNames));
+    const theirs = new Set([top, ...others].flatMap(resourceNames));
+    return resourceNames(this.#own).filter((name) => theirs.has(name));
   }
 
   setNamespaceId(binding: NamespaceBinding, id: string | undefined): void {
