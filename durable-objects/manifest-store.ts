@@ -182,6 +182,14 @@ export class ManifestStore {
     return this.find(reference.digest)?.digest;
   }
 
+  /** At most `limit` manifests. */
+  any(limit: number): Digest[] {
+    return this.#sql
+      .exec<{ digest: Digest }>("SELECT digest FROM manifests LIMIT ?", limit)
+      .toArray()
+      .map(({ digest }) => digest);
+  }
+
   isEmpty(): boolean {
     return this.#sql.exec("SELECT 1 FROM manifests LIMIT 1").toArray().length === 0;
   }

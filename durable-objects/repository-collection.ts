@@ -6,10 +6,14 @@ import { type BlobTotals, type HeldToken, noBlobs } from "./blob-store.ts";
 import { ManifestRetention } from "./manifest-retention.ts";
 import type { RepositoryRecords } from "./repository-records.ts";
 
-/** How a collection is to be done. `force` ignores grace and leases; a dry run changes nothing. */
+/**
+ * How a collection is to be done. `force` ignores grace and leases; a dry run changes nothing;
+ * `everything` takes manifests and blobs whatever keeps them.
+ */
 export interface CollectionTerms {
   readonly force: boolean;
   readonly dryRun: boolean;
+  readonly everything?: boolean;
 }
 
 /** What one step of a collection took out of a repository, in a dry run would take out, and why. */
@@ -63,14 +67,14 @@ export class RepositoryCollection {
    * One transaction that takes at most 500 manifests and 500 blobs, and schedules the next. A dry run
    * does all that the next ones would do too, up to 20,000 blobs, and undoes it.
    */
-  collect({ force, dryRun }: CollectionTerms): CollectedRepository {
+  collect({ force, dryRun, everything = false }: CollectionTerms): CollectedRepository {
     let collected = nothingCollected;
     try {
       this.#records.transaction(() => {
-        collected = this.#takeOut(force);
+        collected = this.#takeOut(force, everything);
         if (dryRun) {
           for (let steps = 1; !collected.isEnd && steps < dryRunStepsMax; steps += 1) {
-            collected = joined(collected, this.#takeOut(force));
+            collected = joined(collected, this.#takeOut(force, everything));
           }
           throw new DryRun();
         }
@@ -104,9 +108,11 @@ export class RepositoryCollection {
     if (!isEnd) this.#records.tasks.schedule("collect", Date.now());
   }
 
-  #takeOut(force: boolean): CollectedRepository {
+  #takeOut(force: boolean, everything: boolean): CollectedRepository {
     const nowMs = Date.now();
-    const manifests = this.#collectableManifests(nowMs, force);
+    const manifests = everything
+      ? this.#records.manifests.any(takenMax).map((digest) => ({ digest, reason: "emptied" }))
+      : this.#collectableManifests(nowMs, force);
     for (const { digest } of manifests) this.#records.removeManifest(digest);
     const layers = this.#records.links
       .collectable(nowMs, force, takenMax)

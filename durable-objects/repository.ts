@@ -243,16 +243,18 @@ export class Repository extends DurableObject<Env> {
 
   /**
    * Takes out what the rules let go, at most 500 manifests and 500 blobs, and has BlobIndex told of
-   * it. A dry run changes nothing; `force` ignores grace and leases.
+   * it. A dry run changes nothing; `force` ignores grace and leases; `everything` takes all there is.
    */
   async collect(terms: CollectionTerms): Promise<CollectedRepository> {
     if (!this.#records.exist) return nothingCollected;
     const collected = this.#collection.collect(terms);
     if (terms.dryRun) return collected;
     const sender = new OutboxSender(this.env, this.#records);
+    // Who empties the registry asks again at once: the catalog and KV are to know by then.
+    const only = terms.everything ? undefined : "drop";
     for (let flushes = 0, isLeft = true; isLeft && flushes < flushesMax; flushes += 1) {
       // oxlint-disable-next-line no-await-in-loop
-      isLeft = await this.#records.outbox.flush((dirty) => sender.send(dirty), "drop");
+      isLeft = await this.#records.outbox.flush((dirty) => sender.send(dirty), only);
     }
     return { ...collected, freed: sender.freed };
   }

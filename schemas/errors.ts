@@ -4,8 +4,8 @@
  *
  * Codes are those of the OCI distribution spec (section "Error Codes") and, where it has none, of
  * Docker's Registry HTTP API V2 (PAGINATION_NUMBER_INVALID, RANGE_INVALID, UNAVAILABLE, UNKNOWN).
- * PRECONDITION_FAILED, HOST_INVALID, SCOPE_INVALID, PARAMETER_INVALID, COLLECTION_RUNNING and
- * SCRUB_RUNNING are our own: neither knows what they are about.
+ * PRECONDITION_FAILED, HOST_INVALID, SCOPE_INVALID, PARAMETER_INVALID, COLLECTION_RUNNING,
+ * SCRUB_RUNNING and CONFIRMATION_NEEDED are our own: neither knows what they are about.
  * Clients act on them: docker retries UNKNOWN five times and never UNSUPPORTED, containers/image
  * converts the manifest on MANIFEST_INVALID, crane retries BLOB_UPLOAD_INVALID.
  */
@@ -55,6 +55,11 @@ const errorTable = {
     status: 409,
     message: "a collection is running",
     advice: "GET /_gc tells how far it is; ask for another one when it has ended",
+  },
+  CONFIRMATION_NEEDED: {
+    status: 400,
+    message: "not confirmed",
+    advice: "nothing was deleted; send confirm=<host of the registry>, as the message names it",
   },
   DENIED: {
     status: 403,

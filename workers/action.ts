@@ -21,6 +21,7 @@ const actions: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "/_catalog": { GET: "list repositories" },
   "/_stats": { GET: "read statistics" },
   "/_gc": { GET: "read collection", POST: "collect" },
+  "/_empty": { POST: "empty" },
   "/_scrub": { GET: "read scrub", POST: "scrub", DELETE: "stop scrub" },
   "/token": { GET: "log in", POST: "log in" },
   "/.well-known/jwks.json": { GET: "read keys" },
@@ -38,6 +39,7 @@ const writes: ReadonlySet<string> = new Set([
   "delete manifest",
   "cancel upload",
   "collect",
+  "empty",
   "scrub",
   "stop scrub",
 ]);

@@ -11,6 +11,7 @@ import { observe } from "./observed.ts";
 import { routePath } from "./route-path.ts";
 import { base } from "./routes/base.ts";
 import { deleteBlob, readBlob } from "./routes/blobs.ts";
+import { emptyRegistry } from "./routes/emptying.ts";
 import { healthPath, isAlive, isReady, readyPath } from "./routes/health.ts";
 import { listReferrers, listRepositories, listTags } from "./routes/lists.ts";
 import {
@@ -65,6 +66,7 @@ export const routes: Readonly<Record<string, Readonly<Record<string, Route>>>> =
   "/.well-known/jwks.json": { GET: ["public", listPublicKeys] },
   "/_stats": { GET: ["administer", statistics] },
   "/_gc": { GET: ["administer", collectionStatus], POST: ["administer", beginCollection] },
+  "/_empty": { POST: ["administer", emptyRegistry] },
   "/_scrub": {
     GET: ["administer", scrubStatus],
     POST: ["administer", beginScrub],

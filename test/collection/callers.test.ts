@@ -27,6 +27,8 @@ const routes = [
   ["POST", "/_gc?force=true"],
   ["POST", "/_gc?dry-run=true"],
   ["POST", "/_gc?force=wrong"],
+  ["POST", "/_empty"],
+  ["POST", "/_empty?confirm=registry.test"],
   ["GET", "/_scrub"],
   ["HEAD", "/_scrub"],
   ["POST", "/_scrub"],

@@ -1,6 +1,7 @@
 import type { AccessConfiguration } from "../../schemas/access-configuration.ts";
 import { RegistryError } from "../../schemas/errors.ts";
 import { catalogScope, formatScope, type Scope } from "../../schemas/scope.ts";
+import { originOf } from "../client-origin.ts";
 import type { RegistryContext } from "../context.ts";
 import { type Action, administrationScope } from "./decision.ts";
 
@@ -28,15 +29,6 @@ export function unauthorized(
 
 export function basicChallenge({ realm }: AccessConfiguration): string {
   return `Basic realm=${quoted(realm)}`;
-}
-
-/** The origin that clients know the registry by. */
-function originOf({ req, var: { configuration } }: RegistryContext): string {
-  if (configuration.url !== undefined) return configuration.url;
-  const forwarded = req.header("X-Forwarded-Proto")?.split(",", 1)[0]?.trim();
-  const isForwarded = forwarded === "http" || forwarded === "https";
-  const scheme = isForwarded ? forwarded : req.url.slice(0, req.url.indexOf(":"));
-  return `${scheme}://${req.header("Host") ?? URL.parse(req.url)?.host}`;
 }
 
 function bearerChallenge(
