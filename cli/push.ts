@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { parseRepositoryName, type RepositoryName } from "../schemas/reference.ts";
+import { parseByteSize } from "./byte-size.ts";
 import { ChunkBuffers, chunkBytesDefault } from "./chunk-buffers.ts";
 import { givenCredentials, passwordFromStdin, storedCredentials } from "./credentials.ts";
 import { CommandError, exitCodes } from "./exit-codes.ts";
@@ -47,7 +48,7 @@ export function pushCommand(): Command {
     .option("--parallel <count>", "blobs at a time", parseParallel, parallelDefault)
     .addOption(
       new Option("--chunk-size <size>", "of each request")
-        .argParser(parseSize)
+        .argParser(parseChunkSize)
         .default(chunkBytesDefault, "16MiB"),
     )
     .addOption(
@@ -199,14 +200,12 @@ function parseParallel(text: string): number {
   throw new InvalidArgumentError(`Give a whole number from 1 to ${parallelMax}.`);
 }
 
-const units = { "": 1, k: 1000, m: 1000 ** 2, ki: 1024, mi: 1024 ** 2 } as const;
 const chunkBytesMin = 64 * 1024;
 const chunkBytesMax = 512 * 1024 * 1024;
 
-function parseSize(text: string): number {
-  const [, number = "", unit = ""] = /^(\d+)\s*([km]i?)?b?$/i.exec(text.trim()) ?? [];
-  const bytes = Number(number) * units[unit.toLowerCase() as keyof typeof units];
-  if (number !== "" && bytes >= chunkBytesMin && bytes <= chunkBytesMax) return bytes;
+function parseChunkSize(text: string): number {
+  const bytes = parseByteSize(text);
+  if (bytes >= chunkBytesMin && bytes <= chunkBytesMax) return bytes;
   throw new InvalidArgumentError("Give a size from 64KiB to 512MiB, such as 8MiB.");
 }
 

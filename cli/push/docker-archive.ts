@@ -8,6 +8,7 @@ import { type ArchivedLayer, archivedLayer, type LayerCompression } from "./arch
 import { readJsonFile, readSmallFile } from "./content-files.ts";
 import type { ImageSelection, ImageSource, SourceBlob } from "./image-source.ts";
 import { inParallel } from "./in-parallel.ts";
+import { isPlatform, platformOf } from "./layout-index.ts";
 import type { TarArchive } from "./tar-archive.ts";
 import type { TemporaryFolder } from "./temporary-folder.ts";
 
@@ -72,10 +73,14 @@ export async function openDockerArchive(
   archive: TarArchive,
   options: ArchiveOptions,
 ): Promise<ImageSource> {
-  const image = chooseArchived(await archivedImages(archive), options, archive);
+  const image = chooseArchived(await archivedImages(archive), options);
   const bytes = await readSmallFile(archive, image.config);
-  const diffIds = diffIdsOf(bytes, archive.pathOf(image.config));
-  const config = configBlob(bytes, image.config, archive.pathOf(image.config));
+  const path = archive.pathOf(image.config);
+  const { diffIds, platform } = readConfig(bytes, path);
+  const config = configBlob(bytes, image.config, path);
+  if (options.platform !== undefined && !isPlatform(platform, options.platform)) {
+    throw new CommandError(`${path} is for ${platform ?? "no platform"}, not ${options.platform}`);
+  }
   if (diffIds.length !== image.layers.length) {
     throw new CommandError(
       `${archive.pathOf(archiveMarker)} lists ${image.layers.length} layers, and the configuration ` +
@@ -101,14 +106,8 @@ export async function openDockerArchive(
 
 function chooseArchived(
   images: readonly ArchivedImage[],
-  { image, tag, platform }: ImageSelection,
-  archive: TarArchive,
+  { image, tag }: ImageSelection,
 ): ArchivedImage {
-  if (platform !== undefined) {
-    throw new CommandError(
-      `${archive.pathOf(".")} has no index of platforms: leave --platform out`,
-    );
-  }
   const all = `there are ${images.flatMap(({ names }) => names).join(", ") || "images without a name"}`;
   const isCalled = (wanted: string) => (candidate: ArchivedImage) =>
     candidate.names.some(
@@ -125,21 +124,25 @@ function chooseArchived(
   throw new CommandError(`say by --image which one is to be pushed: ${all}`);
 }
 
-function diffIdsOf(config: Uint8Array, path: string): readonly Digest[] {
+/** The configuration of an image: what its layers are without compression, and its platform. */
+function readConfig(
+  bytes: Uint8Array,
+  path: string,
+): { readonly diffIds: readonly Digest[]; readonly platform: string | undefined } {
   let json: unknown;
   try {
-    json = JSON.parse(new TextDecoder().decode(config));
+    json = JSON.parse(new TextDecoder().decode(bytes));
   } catch (error) {
     throw new CommandError(`${path} is not JSON: ${(error as Error).message}`);
   }
   const rootfs = isJsonObject(json) ? json["rootfs"] : undefined;
   const list = isJsonObject(rootfs) ? rootfs["diff_ids"] : undefined;
   const texts = isTexts(list) ? list : [];
-  const digests = texts.flatMap((text) => parseDigest(text) ?? []);
-  if (!isTexts(list) || digests.length !== texts.length) {
+  const diffIds = texts.flatMap((text) => parseDigest(text) ?? []);
+  if (!isTexts(list) || diffIds.length !== texts.length) {
     throw new CommandError(`${path} does not list the image's layers (rootfs.diff_ids)`);
   }
-  return digests;
+  return { diffIds, platform: platformOf(json) };
 }
 
 function configBlob(bytes: Uint8Array, name: string, path: string): SourceBlob {

@@ -94,7 +94,7 @@ function engineError(image: string, status: number, body: string): string {
     // What is no JSON is told as it came.
   }
   const what = `the engine can't save ${image} (${status}): ${told.trim().slice(0, 500)}`;
-  return status === 404
+  return /no such image/i.test(told)
     ? `${what}; docker images lists what it has, and no file or folder has this name either`
     : what;
 }

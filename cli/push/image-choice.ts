@@ -8,7 +8,9 @@ import {
   type IndexEntry,
   isIndexDescriptor,
   isManifestDescriptor,
+  isPlatform,
   parseIndexEntries,
+  platformOf,
 } from "./layout-index.ts";
 
 /** Annotations of a layout's index that name an image: the OCI's (a tag, mostly) and containerd's. */
@@ -79,8 +81,8 @@ function listed(entries: readonly IndexEntry[]): string {
 }
 
 /**
- * The one image of an index that is for a platform.
- * @throws CommandError that lists the platforms there are
+ * The one image of an index that is for a platform; an image that is for one platform is it.
+ * @throws CommandError that says what there is
  */
 export async function choosePlatform(
   files: ContentFiles,
@@ -89,15 +91,29 @@ export async function choosePlatform(
 ): Promise<IndexEntry> {
   const path = files.pathOf(blobName(entry.descriptor.digest));
   if (!isIndexDescriptor(entry.descriptor)) {
-    throw new CommandError(`${path} is an image for one platform: leave --platform out`);
+    const only = await platformOfImage(files, entry);
+    if (isPlatform(only, platform)) return entry;
+    throw new CommandError(`${path} is for ${only ?? "no platform"}, not for ${platform}`);
   }
   const children = await childrenOf(files, entry);
   const found =
     children.find((child) => child.platform === platform) ??
-    children.find((child) => child.platform?.startsWith(`${platform}/`) === true);
+    children.find((child) => isPlatform(child.platform, platform));
   if (found !== undefined) return { ...found, annotations: entry.annotations };
   const platforms = children.flatMap((child) => child.platform ?? []);
   throw new CommandError(`${path} has no image for ${platform}: it has ${platforms.join(", ")}`);
+}
+
+/** The platform that an image's configuration names. */
+async function platformOfImage(
+  files: ContentFiles,
+  { descriptor }: IndexEntry,
+): Promise<string | undefined> {
+  const image = await readManifest(files, descriptor);
+  // The configuration is the first blob of an image.
+  const config = image?.manifest.blobs[0];
+  if (config === undefined) return undefined;
+  return platformOf(await readJsonFile(files, blobName(config.digest)));
 }
 
 /** What an index of a layout lists. @throws CommandError */

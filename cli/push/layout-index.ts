@@ -66,11 +66,17 @@ function textsOf(value: unknown): Readonly<Record<string, string>> {
   return Object.fromEntries(texts) as Record<string, string>;
 }
 
-function platformOf(value: unknown): string | undefined {
+/** The platform that an object names, of an index's entry or an image's configuration. */
+export function platformOf(value: unknown): string | undefined {
   if (!isJsonObject(value)) return undefined;
   const { os, architecture, variant } = value;
   const parts = [os, architecture, variant].filter((part) => typeof part === "string" && part);
   return parts.length === 0 ? undefined : parts.join("/");
+}
+
+/** Whether a platform is the one that somebody named, who may have left the variant out. */
+export function isPlatform(platform: string | undefined, wanted: string): boolean {
+  return platform === wanted || platform?.startsWith(`${wanted}/`) === true;
 }
 
 /** The repositories that annotations name as where content came from, by their registry's host. */

@@ -135,12 +135,13 @@ describe("a push that Ctrl-C stops", () => {
   });
 });
 
-describe("a push that can't be", () => {
-  const dockerConfig = (password: string) => {
-    const auth = Buffer.from(`alice:${password}`).toString("base64");
-    return { auths: { [relay.address]: { auth } } };
-  };
+/** What docker login stores of alice. */
+function dockerConfig(): string {
+  const auth = Buffer.from("alice:correct-horse").toString("base64");
+  return JSON.stringify({ auths: { [relay.address]: { auth } } });
+}
 
+describe("a push that can't be", () => {
   test.each<[string, Record<string, string>, readonly string[]]>([
     ["nobody is logged in", {}, ["401"]],
     ["the password is wrong", { ...alice, LONGSHORE_PASSWORD: "wrong" }, ["401"]],
@@ -170,7 +171,7 @@ describe("a push that can't be", () => {
 
   test("is done with what docker login stored", async () => {
     const { source, image } = await writeLayout();
-    await writeFile(join(folder, "config.json"), JSON.stringify(dockerConfig("correct-horse")));
+    await writeFile(join(folder, "config.json"), dockerConfig());
     const { code, errors } = await start(source, { DOCKER_CONFIG: folder }).ended;
     expect({ code, errors }).toMatchObject({ code: 0 });
     expect(await tagged()).toBe(image.digest);

@@ -141,6 +141,23 @@ describe("referrers", () => {
   });
 });
 
+const tar = () => join(folder, "saved.tar");
+
+/** What the layers in the registry are without compression. */
+async function storedLayers(uncompress: (bytes: Buffer) => Buffer = gunzipSync) {
+  const { bytes } = await bytesAt("manifests/v1");
+  const manifest = JSON.parse(bytes.toString()) as {
+    mediaType: string;
+    config: { digest: string };
+    layers: { digest: string; mediaType: string }[];
+  };
+  const stored: Buffer[] = [];
+  for (const { digest } of manifest.layers) {
+    stored.push(uncompress((await bytesAt(`blobs/${digest}`)).bytes));
+  }
+  return { manifest, stored, config: (await bytesAt(`blobs/${manifest.config.digest}`)).bytes };
+}
+
 describe("an image of docker save", () => {
   const layers = [noise("a", 200_000), Buffer.alloc(300_000, "text"), noise("c", 3)];
   const withLayers = (change: (layer: Buffer, at: number) => Buffer) => {
@@ -149,23 +166,7 @@ describe("an image of docker save", () => {
       files.set(`layer-${at}/layer.tar`, change(layer, at));
     return files;
   };
-  const tar = () => join(folder, "saved.tar");
   const schema2 = "application/vnd.docker.distribution.manifest.v2+json";
-
-  /** What the layers in the registry are without compression. */
-  async function storedLayers(uncompress: (bytes: Buffer) => Buffer = gunzipSync) {
-    const { bytes } = await bytesAt("manifests/v1");
-    const manifest = JSON.parse(bytes.toString()) as {
-      mediaType: string;
-      config: { digest: string };
-      layers: { digest: string; mediaType: string }[];
-    };
-    const stored: Buffer[] = [];
-    for (const { digest } of manifest.layers) {
-      stored.push(uncompress((await bytesAt(`blobs/${digest}`)).bytes));
-    }
-    return { manifest, stored, config: (await bytesAt(`blobs/${manifest.config.digest}`)).bytes };
-  }
 
   test.each([
     ["layers as tars", async () => writeArchive(tar(), savedImage("app:1", layers))],
@@ -319,6 +320,13 @@ describe("blobs of another repository", () => {
   });
 });
 
+/** Writes an archive of `docker save` that was changed. */
+const saved = (change: (files: Map<string, Uint8Array>) => void) => async () => {
+  const files = savedImage("app:1", [noise("a", 1000)]);
+  change(files);
+  return writeArchive(join(folder, "saved.tar"), files);
+};
+
 describe("a source that is not what it says", () => {
   const { layout, index, children, base } = multiPlatformLayout(1000);
   const without = (digest: string) => {
@@ -327,11 +335,6 @@ describe("a source that is not what it says", () => {
     return files;
   };
   const [amd64] = children;
-  const saved = (change: (files: Map<string, Uint8Array>) => void) => async () => {
-    const files = savedImage("app:1", [noise("a", 1000)]);
-    change(files);
-    return writeArchive(join(folder, "saved.tar"), files);
-  };
   const inLayout = (digest: string, bytes: Uint8Array) => async () =>
     writeFolder(join(folder, "layout"), new Map(layout.all()).set(blobFile(digest), bytes));
 

@@ -46,7 +46,8 @@ export class WrittenLayout {
 
   /** An image with these layers. */
   image(layers: readonly WrittenDescriptor[], fields: object = {}): WrittenDescriptor {
-    const config = this.blob(JSON.stringify({ os: "linux", layers }), mediaTypes.config);
+    const platform = { os: "linux", architecture: "amd64" };
+    const config = this.blob(JSON.stringify({ ...platform, layers }), mediaTypes.config);
     return this.json(mediaTypes.manifest, { config, layers, ...fields });
   }
 
@@ -133,6 +134,8 @@ export function multiPlatformLayout(layerBytes = 300_000) {
   return { layout, index, children, base, signature, attestation };
 }
 
+const layerName = (at: number) => `layer-${at}/layer.tar`;
+
 /** The files of a `docker save` archive of the old form, with the layers as tars. */
 export function savedImage(name: string, layers: readonly Uint8Array[]): Map<string, Uint8Array> {
   const config = Buffer.from(
@@ -143,7 +146,6 @@ export function savedImage(name: string, layers: readonly Uint8Array[]): Map<str
     }),
   );
   const configName = `${digestOf(config).slice("sha256:".length)}.json`;
-  const layerName = (at: number) => `layer-${at}/layer.tar`;
   const Layers = layers.map((_, at) => layerName(at));
   const list = [{ Config: configName, RepoTags: [name], Layers }];
   return new Map([
