@@ -1,5 +1,5 @@
 import type { Chunk, ChunkBuffers } from "./chunk-buffers.ts";
-import type { RegistryAnswer, RegistryClient } from "./registry-client.ts";
+import { answerError, type RegistryAnswer, type RegistryClient } from "./registry-client.ts";
 import { SessionLost, UploadSession, type UploadTerms } from "./upload-session.ts";
 
 /** A blob that can be read again from anywhere, such as a file. */
@@ -104,22 +104,17 @@ export async function pushAtOnce(
   const { authorization, signal, onSent } = terms;
   const path = `/v2/${repository}/blobs/uploads/?digest=${digest}`;
   const headers = { "content-type": "application/octet-stream" };
-  const answer = await client.expect(
-    // The digest says what it is: sent twice, it is stored once.
-    {
-      method: "POST",
-      path,
-      headers,
-      body: bytes,
-      repeats: "always",
-      authorization,
-      signal,
-      onSent,
-    },
-    [201, 202],
-  );
+  // The digest says what it is: sent twice, it is stored once.
+  const sent = { body: bytes, repeats: "always", authorization, signal, onSent } as const;
+  const answer = await client.send({ method: "POST", path, headers, ...sent });
   if (answer.status === 201) return answer;
-  const session = await UploadSession.begun(client, answer, terms);
+  // Too much for one body: its own session, in pieces.
+  const isTooLong = answer.status === 413 && bytes.length > 0;
+  if (answer.status !== 202 && !isTooLong) throw await answerError("POST", answer);
+  if (isTooLong) await answer.body.dump();
+  const session = isTooLong
+    ? await UploadSession.begin(client, repository, terms)
+    : await UploadSession.begun(client, answer, terms);
   return session.commit(digest, bytes);
 }
 

@@ -27,7 +27,7 @@ interface ProxyOptions {
   readonly quiet?: boolean;
 }
 
-const chunkBytesMin = 1024 * 1024;
+const chunkBytesMin = 64 * 1024;
 const chunkBytesMax = 1024 ** 3;
 
 const examples = `
@@ -121,5 +121,5 @@ function parsePort(text: string): number {
 function parseChunkSize(text: string): number {
   const bytes = parseByteSize(text);
   if (bytes >= chunkBytesMin && bytes <= chunkBytesMax) return bytes;
-  throw new InvalidArgumentError("give 1MiB to 1GiB.");
+  throw new InvalidArgumentError("give 64KiB to 1GiB.");
 }
