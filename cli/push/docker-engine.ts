@@ -10,7 +10,7 @@ import { CommandError } from "../exit-codes.ts";
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Where an engine listens. */
-export type EngineAddress =
+type EngineAddress =
   | { readonly kind: "socket"; readonly path: string }
   | { readonly kind: "http"; readonly origin: string };
 
@@ -19,7 +19,7 @@ export type EngineAddress =
  * of one without root.
  * @throws CommandError for a DOCKER_HOST that is reached by ssh or TLS
  */
-export function engineAddress(environment: Environment = process.env): EngineAddress {
+function engineAddress(environment: Environment = process.env): EngineAddress {
   const host = environment["DOCKER_HOST"];
   if (host === undefined || host === "") {
     const run = environment["XDG_RUNTIME_DIR"];
