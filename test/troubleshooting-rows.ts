@@ -10,6 +10,7 @@ export const rowsOfAnswers = [
   "`registry not configured: REGISTRY_AUTH_TYPE is not set` (503)",
   "`blob upload unknown to registry` (404)",
   "`registry busy: the blob is still being verified` (504)",
+  "`request body too large` (413)",
   "`blob too large` (413)",
   "storage grows",
   "`storage is full` (507)",
@@ -21,6 +22,7 @@ export const rowsOfAnswers = [
 
 /** By a start of one machine. */
 export const rowsOfStarts = [
+  "`SignatureDoesNotMatch` (403), as XML, from R2",
   '`REGISTRY_HOST is "0.0.0.0", which others can reach, and REGISTRY_AUTH_TYPE is not set`',
   '`REGISTRY_TLS_KEY is "…", which is not the key of the first certificate in REGISTRY_TLS_CERT`',
 ] as const;

@@ -106,6 +106,21 @@ const reproductions: Readonly<Record<Row, (row: Row) => Promise<void>>> = {
     expect((await close(location, digest)).status).toBe(201);
   },
 
+  async "`request body too large` (413)"(row) {
+    const repository = newRepository();
+    const bytes = randomBytes(70_000);
+    const limited = { REGISTRY_MAX_BODY: "65536" };
+    const path = `/v2/${repository}/blobs/uploads/?digest=${digestOf(bytes)}`;
+    const headers = { "Content-Length": String(bytes.length) };
+    const message = await expectSeen(
+      row,
+      await sendTo(limited, "POST", path, { body: bytes, headers }),
+    );
+    expect(message).toMatch(/longshore push.*longshore proxy/);
+    const raised = { REGISTRY_MAX_BODY: "100000000" };
+    expect((await sendTo(raised, "POST", path, { body: bytes, headers })).status).toBe(201);
+  },
+
   async "`blob too large` (413)"(row) {
     const headers = { "Content-Length": String(160 * 1024 ** 3) };
     const body = new ReadableStream({ start: (controller) => controller.close() });

@@ -58,6 +58,11 @@ describe.each(environments)("the deployment of environment '$environment'", (row
     expect(output).toContain(`env.ANALYTICS (${dataset.replace("-", "_")})`);
   });
 
+  test("says what the edge takes in a request, where one is in front of it", () => {
+    const said = /env\.REGISTRY_MAX_BODY \("(\d+)"\)/.exec(output)?.[1];
+    expect(said).toBe(row.environment === "dev" ? undefined : "100000000");
+  });
+
   test("has no variable that opens it to everybody", () => {
     expect(output).not.toContain("REGISTRY_AUTH_TYPE");
   });

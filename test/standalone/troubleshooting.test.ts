@@ -3,8 +3,11 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test, vi } from "vitest";
 import { rowsOfAnswers, rowsOfClients, rowsOfStarts, seenBy } from "../troubleshooting-rows.ts";
+import { objectBytes } from "../soak/bucket.ts";
 import { Authority } from "./certificates.ts";
 import { RestartedRegistry } from "./restarted-registry.ts";
+import { digestOf } from "./running-registry.ts";
+import { S3StandIn } from "./s3-stand-in.ts";
 import { waiting } from "./start-process.ts";
 
 type Row = (typeof rowsOfStarts)[number];
@@ -32,6 +35,38 @@ async function beginUpload(url: string): Promise<string> {
 }
 
 const reproductions: Readonly<Record<Row, (row: Row) => Promise<void>>> = {
+  async "`SignatureDoesNotMatch` (403), as XML, from R2"(row) {
+    const reader = { accessKeyId: "a-key", secretAccessKey: "right", bucket: "test-blobs" };
+    const store = new S3StandIn(reader, (key) => objectBytes(registry.storagePath, key));
+    const direct = {
+      REGISTRY_R2_ENDPOINT: await store.listen(),
+      REGISTRY_R2_BUCKET: reader.bucket,
+      REGISTRY_R2_ACCESS_KEY_ID: reader.accessKeyId,
+    };
+    try {
+      for (const [secret, status] of [
+        ["wrong", 403],
+        [reader.secretAccessKey, 200],
+      ] as const) {
+        /* oxlint-disable no-await-in-loop */
+        const url = await registry
+          .start({ ...direct, REGISTRY_R2_SECRET_ACCESS_KEY: secret })
+          .url();
+        const digest = digestOf("a blob");
+        const path = `${url}/v2/team/app/blobs`;
+        const headers = { "Content-Type": "application/octet-stream" };
+        const init = { method: "POST", body: "a blob", headers };
+        expect((await fetch(`${path}/uploads/?digest=${digest}`, init)).status).toBe(201);
+        const blob = await fetch(`${path}/${digest}`);
+        expect(blob.status).toBe(status);
+        expect(await blob.text()).toMatch(status === 403 ? seenBy(row) : /^a blob$/);
+        await registry.stop();
+        /* oxlint-enable no-await-in-loop */
+      }
+    } finally {
+      await store.close();
+    }
+  },
   async '`REGISTRY_HOST is "0.0.0.0", which others can reach, and REGISTRY_AUTH_TYPE is not set`'(
     row,
   ) {
