@@ -39,7 +39,7 @@ export class Pace {
 }
 
 /** Milliseconds by a Retry-After header (RFC 9110 section 10.2.3), at most a minute. */
-export function retryAfterMs(header: string | undefined): number | undefined {
+function retryAfterMs(header: string | undefined): number | undefined {
   if (header === undefined) return undefined;
   const seconds = Number(header);
   const ms = Number.isNaN(seconds) ? Date.parse(header) - Date.now() : seconds * 1000;

@@ -35,7 +35,6 @@ export function progressTo(stream: Terminal, { isQuiet = false } = {}): Progress
 }
 
 const lineEveryMs = 10_000;
-const lineEveryShare = 0.1;
 const rateSpanMs = 5000;
 
 /** How fast bytes went in the last seconds. */
@@ -140,18 +139,18 @@ class ProgressLines extends QuietProgress {
     const rate = new Rate();
     let bytes = 0;
     let toldMs = Date.now();
-    let toldShare = 0;
+    let toldTenths = 0;
     this.line(`${label}: begins${bytesTotal === undefined ? "" : `, ${formatBytes(bytesTotal)}`}`);
     return {
       update: (sent) => {
         bytes = sent;
         rate.update(sent);
-        const share = bytesTotal === undefined || bytesTotal === 0 ? 0 : sent / bytesTotal;
-        const isDue = Date.now() - toldMs >= lineEveryMs || share - toldShare >= lineEveryShare;
+        const tenths = bytesTotal ? Math.floor((sent * 10) / bytesTotal) : 0;
+        const isDue = Date.now() - toldMs >= lineEveryMs || tenths > toldTenths;
         // The end has a line of its own.
-        if (!isDue || share >= 1) return;
+        if (!isDue || sent === bytesTotal) return;
         toldMs = Date.now();
-        toldShare = share;
+        toldTenths = tenths;
         this.line(`${label}: ${standing(rate, sent, bytesTotal)}`);
       },
       done: (text) => this.line(`${label}: done, ${ending(rate, bytes, text)}`),

@@ -4,7 +4,7 @@ import { isSessionPath } from "./passed-headers.ts";
 import { ProxyError } from "./proxy-error.ts";
 
 /** What a client wants of the proxy. */
-export type RequestKind =
+type RequestKind =
   /** A whole blob in the request that would begin a session. */
   | "post blob"
   | "begin session"

@@ -100,7 +100,8 @@ describe.each(["basic", "token"])("a registry with %s", (type) => {
         const answer = await fetch(`${registry.url}/token?service=longshore&scope=${scope}`, {
           headers: { authorization: alice },
         });
-        return ((await answer.json()) as { token: string }).token;
+        const { token: made } = await answer.json<{ token: string }>();
+        return made;
       };
       expect(await push({ authorization: `Bearer ${await token()}` })).toEqual([202, 201, 200]);
     } else {

@@ -1,11 +1,9 @@
 /** `longshore proxy` behind connections that break, edges that refuse, and registries that are away. */
-import { createServer, type Server } from "node:http";
-import { once } from "node:events";
-import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { Edge, type EdgeTroubles } from "../e2e/edge.ts";
 import { digestOf, RunningRegistry } from "../standalone/running-registry.ts";
 import { askHttp, errorOf, RunningProxy } from "./running-proxy.ts";
+import { type StandInAnswer, StandInRegistry } from "./stand-in-registry.ts";
 import { noise } from "./written-image.ts";
 
 const chunkBytes = 256 * 1024;
@@ -89,25 +87,10 @@ test("an edge that takes nothing is told of as a page, with what to do, and is n
   expect(errorOf(refused).detail).toContain("--chunk-size");
 });
 
-/** A registry that answers as it is told. */
-async function startRegistry(answer: (line: string) => [number, Record<string, string>]) {
-  const lines: string[] = [];
-  const server: Server = createServer((request, response) => {
-    const line = `${request.method} ${request.url}`;
-    lines.push(line);
-    const [status, headers] = answer(line);
-    request.resume().once("end", () => {
-      response.writeHead(status, { "content-length": 0, ...headers });
-      response.end();
-    });
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  closing.push(async () => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, lines };
+async function startRegistry(answer: (line: string) => StandInAnswer): Promise<StandInRegistry> {
+  const stand = await StandInRegistry.start(({ line }) => answer(line));
+  closing.push(() => stand.close());
+  return stand;
 }
 
 test("a registry that is gone is 502 in the spec's form, and is told of where the proxy runs", async () => {
@@ -125,11 +108,9 @@ test("429 makes all uploads pause, and none of them fail", async () => {
   const stand = await startRegistry((line) => {
     if (refusals > 0 && line.startsWith("PATCH")) {
       refusals -= 1;
-      return [429, { "retry-after": "1" }];
+      return { status: 429, headers: { "retry-after": "1" } };
     }
-    if (line.startsWith("PATCH")) return [202, { location }];
-    if (line.startsWith("GET")) return [204, { location, range: "0--1" }];
-    return [line.startsWith("PUT") ? 201 : 202, { location }];
+    return { status: line.startsWith("PUT") ? 201 : 202, headers: { location } };
   });
   const proxy = await startProxy(stand.url);
   const { bytes, digest } = newBlob(2 * chunkBytes);
@@ -144,7 +125,7 @@ test("429 makes all uploads pause, and none of them fail", async () => {
 });
 
 test("429 of a log-in is the client's to see", async () => {
-  const stand = await startRegistry(() => [429, { "retry-after": "60" }]);
+  const stand = await startRegistry(() => ({ status: 429, headers: { "retry-after": "60" } }));
   const proxy = await startProxy(stand.url);
   const answer = await proxy.ask("GET /v2/");
   expect([answer.status, answer.headers["retry-after"]]).toEqual([429, "60"]);
@@ -166,7 +147,10 @@ test.each([
   ],
 ])("a redirect %s", async (_what, line, told, expected) => {
   let url = "";
-  const stand = await startRegistry(() => [307, { location: told.replace("SELF", url) }]);
+  const stand = await startRegistry(() => ({
+    status: 307,
+    headers: { location: told.replace("SELF", url) },
+  }));
   ({ url } = stand);
   const proxy = await startProxy(url);
   const answer = await proxy.ask(line);
@@ -174,10 +158,10 @@ test.each([
 });
 
 test("an upload that another host is named for stays here", async () => {
-  const stand = await startRegistry(() => [
-    202,
-    { location: "https://upload.example/v2/team/app/blobs/uploads/one" },
-  ]);
+  const stand = await startRegistry(() => ({
+    status: 202,
+    headers: { location: "https://upload.example/v2/team/app/blobs/uploads/one" },
+  }));
   const proxy = await startProxy(stand.url);
   expect(await proxy.begin("team/app")).toBe("/v2/team/app/blobs/uploads/one");
 });

@@ -1,6 +1,12 @@
 /** A registry that answers as a test tells it, for what a real one does not do on demand. */
 import { once } from "node:events";
-import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from "node:http";
 import type { AddressInfo } from "node:net";
 
 /** A request that it got. */
@@ -33,16 +39,7 @@ export class StandInRegistry {
   ): Promise<StandInRegistry> {
     const server = createServer();
     const registry = new StandInRegistry(server);
-    server.on("request", async (request, response) => {
-      const { method = "", url = "", headers } = request;
-      let length = 0;
-      for await (const piece of request) length += (piece as Buffer).length;
-      const asked = { line: `${method} ${url}`, headers, length };
-      registry.asked.push(asked);
-      const { status, headers: told = {}, body = "" } = await answer(asked);
-      response.writeHead(status, { "content-length": Buffer.byteLength(body), ...told });
-      response.end(body);
-    });
+    server.on("request", (request, response) => void registry.#serve(request, response, answer));
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
     return registry;
@@ -55,6 +52,21 @@ export class StandInRegistry {
   /** The lines of all that it was asked. */
   get lines(): string[] {
     return this.asked.map(({ line }) => line);
+  }
+
+  async #serve(
+    request: IncomingMessage,
+    response: ServerResponse,
+    answer: (asked: Asked) => StandInAnswer | Promise<StandInAnswer>,
+  ): Promise<void> {
+    const { method = "", url = "", headers } = request;
+    let length = 0;
+    for await (const piece of request) length += (piece as Buffer).length;
+    const asked = { line: `${method} ${url}`, headers, length };
+    this.asked.push(asked);
+    const { status, headers: told = {}, body = "" } = await answer(asked);
+    response.writeHead(status, { "content-length": Buffer.byteLength(body), ...told });
+    response.end(body);
   }
 
   async close(): Promise<void> {
