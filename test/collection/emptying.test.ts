@@ -41,7 +41,8 @@ async function empty(
     sums.deletedManifests += body.deletedManifests;
     sums.deletedObjects += body.deletedObjects;
     sums.deletedBytes += body.deletedBytes;
-    expect(response.headers.get("Retry-After")).toBe(body.more ? "1" : null);
+    const isWaiting = body.more && body.deletedManifests + body.deletedObjects === 0;
+    expect(response.headers.get("Retry-After")).toBe(isWaiting ? "1" : null);
     if (!body.more) return sums;
     await scheduler.wait(200);
     /* oxlint-enable no-await-in-loop */

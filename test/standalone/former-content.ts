@@ -14,7 +14,7 @@ export interface Manifest {
 export const repository = "team/app";
 
 /** Longer than a part of a multipart upload, and small when it is compressed. */
-export const largeLayer = Buffer.alloc(9 * 1024 * 1024, "a layer that comes in parts, ");
+const largeLayer = Buffer.alloc(9 * 1024 * 1024, "a layer that comes in parts, ");
 const smallLayer = Buffer.from("a layer that came whole");
 const config = Buffer.from('{"architecture":"amd64","os":"linux"}');
 const signature = Buffer.from("a signature");

@@ -39,7 +39,9 @@ export async function emptyRegistry(context: RegistryContext): Promise<Response>
     (await emptyRepositories(env)) ??
     (await emptyIndexes(env)) ??
     (await emptyBucket(env, policy?.kind === "stored" ? policy.key : undefined));
-  const headers = emptied.more ? { "Retry-After": "1" } : {};
+  // What was pushed a moment ago the catalog knows in a second: who asks at once finds the same.
+  const isWaiting = emptied.more && emptied.deletedManifests + emptied.deletedObjects === 0;
+  const headers = isWaiting ? { "Retry-After": "1" } : {};
   return jsonResponse(emptied, { headers });
 }
 
