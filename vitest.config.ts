@@ -30,6 +30,7 @@ function registryTests(
   main: string,
   include: string[],
   variables: Record<string, string> = {},
+  isolate = true,
 ) {
   return {
     plugins: [
@@ -41,11 +42,18 @@ function registryTests(
         },
       }),
     ],
-    test: { name, include, testTimeout: 60_000 },
+    test: { name, include, isolate, testTimeout: 60_000 },
   };
 }
 
+/**
+ * Tests that ask over HTTP for repositories of their own, and move no clock: they share a workerd,
+ * which takes longer to start than most of them to run.
+ */
 const throughHttp = ["test/*.test.ts", "test/client-rules/*.test.ts", "test/conformance/*.test.ts"];
+/** Of all repositories, of time, or of what the Worker remembers: each with a registry of its own. */
+const alone =
+  "test/{blobs,catalog,errors,replicas,scrub,statistics,statistics-details,troubleshooting}.test.ts";
 
 export default defineConfig({
   test: {
@@ -57,21 +65,35 @@ export default defineConfig({
     onUnhandledError: ({ message }) => !message.includes("Closing rpc while"),
     projects: [
       registryTests("registry", "workers/registry.ts", [
-        ...throughHttp,
+        alone,
         "test/access/*.test.ts",
-        "test/bad-input/*.test.ts",
         "test/collection/*.test.ts",
         "test/durable-objects/**/*.test.ts",
         "test/failures/*.test.ts",
         "test/telemetry/*.test.ts",
       ]),
-      registryTests("stale replicas", "test/doubles/stale-replicas.ts", [
-        ...throughHttp,
-        // No replica is read in an upload, and these send the most bytes.
-        "!test/chunks.test.ts",
-        "!test/{client-rules,conformance}/blob-uploads.test.ts",
-        // Nor by these.
-        "!test/{scrub,statistics,statistics-details}.test.ts",
+      registryTests(
+        "through HTTP",
+        "workers/registry.ts",
+        [...throughHttp, "test/bad-input/*.test.ts", `!${alone}`],
+        {},
+        false,
+      ),
+      registryTests(
+        "stale replicas",
+        "test/doubles/stale-replicas.ts",
+        [
+          ...throughHttp,
+          `!${alone}`,
+          // No replica is read in an upload, and these send the most bytes.
+          "!test/chunks.test.ts",
+          "!test/{client-rules,conformance}/blob-uploads.test.ts",
+        ],
+        {},
+        false,
+      ),
+      registryTests("stale replicas alone", "test/doubles/stale-replicas.ts", [
+        "test/{blobs,catalog,errors,replicas,troubleshooting}.test.ts",
       ]),
       registryTests("sparse", "workers/registry.ts", ["test/sparse/*.test.ts"], {
         REGISTRY_VALIDATE_REFERENCES: "false",

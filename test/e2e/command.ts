@@ -18,7 +18,7 @@ export interface CommandOptions {
   readonly stdin?: string;
 }
 
-/** A program is killed after this time, which is generous for a layer of 600 MiB. */
+/** A program is killed after this time, which is generous for a layer of 1.5 GiB. */
 const timeoutSeconds = 240;
 
 /** A program that ended with an error, with everything it printed. */

@@ -1,6 +1,7 @@
 /**
- * One story in order: each of docker's two engines pushes an image with a 600 MiB layer, the
- * registry restarts, and then each of them, and containerd, pulls what another one pushed.
+ * One story in order: each of docker's two engines pushes an image with a large layer, the registry
+ * restarts, and then each of them, and containerd, pulls what another one pushed. LARGE_LAYER_BYTES
+ * has the layer be larger.
  */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -14,6 +15,8 @@ import { type Layer, makeLayer } from "./layer.ts";
 import { Registry } from "./registry.ts";
 import { readImage, readManifest } from "./remote-image.ts";
 import { readSavedImage } from "./saved-image.ts";
+
+const largeBytes = Number(process.env["LARGE_LAYER_BYTES"] ?? 200 * 2 ** 20);
 
 const cleanup = new Cleanup();
 let folder: string;
@@ -79,9 +82,9 @@ describe.each(engines)("%s", (_, user, engine) => {
     expect(diffIds).toEqual([base.diffId, other.diffId]);
   });
 
-  test("pushes another with that one's first layer, a tiny layer and one of 600 MiB", async () => {
+  test("pushes another with that one's first layer, a tiny layer and a large one", async () => {
     const tiny = await makeLayer(folder, { seed: `tiny-${user}`, bytes: 1 });
-    const large = await makeLayer(folder, { seed: `large-${user}`, bytes: 600 * 2 ** 20 });
+    const large = await makeLayer(folder, { seed: `large-${user}`, bytes: largeBytes });
     const layers = [base, tiny, large];
     const printed = await push(engine(), `${user}/large:v1`, layers);
     await rm(large.file);
