@@ -12,14 +12,17 @@ interface Namespace {
   readonly title: string;
 }
 
-/** Codes of Cloudflare's API: no such bucket; no such Worker (of scripts, and of services). */
+/** Codes of Cloudflare's API; a Worker has one as a script, and one as a service. */
 const noBucket = 10_006;
+const bucketNotEmpty = 10_008;
 const noWorker: readonly number[] = [10_007, 10_090];
 
 /** What one environment has in the account, asked and changed by wrangler. */
 export class CloudflareAccount {
   readonly #wrangler: Wrangler;
   readonly #configuration: WranglerConfiguration;
+  /** As they were listed; undefined once one was made or deleted. */
+  #namespaces: readonly Namespace[] | undefined;
 
   constructor(configuration: WranglerConfiguration) {
     this.#configuration = configuration;
@@ -54,15 +57,17 @@ export class CloudflareAccount {
 
   async hasBucket(): Promise<boolean> {
     const args = ["r2", "bucket", "info", this.#bucket, "--json", ...this.#jurisdiction("-J")];
-    return this.#isThere(args, (codes) => codes.includes(noBucket));
+    return this.#isDone(args, (codes) => codes.includes(noBucket));
   }
 
   async createBucket(): Promise<void> {
     await this.#wrangler.run(["r2", "bucket", "create", this.#bucket, ...this.#jurisdiction("-J")]);
   }
 
-  async deleteBucket(): Promise<void> {
-    await this.#wrangler.run(["r2", "bucket", "delete", this.#bucket, ...this.#jurisdiction("-J")]);
+  /** False where R2 keeps the bucket, as there is something in it. */
+  async deleteBucket(): Promise<boolean> {
+    const args = ["r2", "bucket", "delete", this.#bucket, ...this.#jurisdiction("-J")];
+    return this.#isDone(args, (codes) => codes.includes(bucketNotEmpty));
   }
 
   async lifecycleRules(): Promise<readonly LifecycleRule[]> {
@@ -93,15 +98,20 @@ export class CloudflareAccount {
   }
 
   async namespaces(): Promise<readonly Namespace[]> {
-    return parseJson(await this.#wrangler.run(["kv", "namespace", "list"])) as Namespace[];
+    const list = async () =>
+      parseJson(await this.#wrangler.run(["kv", "namespace", "list"])) as Namespace[];
+    this.#namespaces ??= await list();
+    return this.#namespaces;
   }
 
   async createNamespace(title: string): Promise<void> {
+    this.#namespaces = undefined;
     const jurisdiction = this.#jurisdiction("--jurisdiction");
     await this.#wrangler.run(["kv", "namespace", "create", title, ...jurisdiction]);
   }
 
   async deleteNamespace(id: string): Promise<void> {
+    this.#namespaces = undefined;
     const args = ["--namespace-id", id, "--skip-confirmation"];
     await this.#wrangler.run(["kv", "namespace", "delete", ...args]);
   }
@@ -166,7 +176,7 @@ export class CloudflareAccount {
   }
 
   async deleteWorker(): Promise<boolean> {
-    return this.#isThere(["delete", "--force", ...this.#env], isNoWorkerCode);
+    return this.#isDone(["delete", "--force", ...this.#env], isNoWorkerCode);
   }
 
   get #bucket(): string {
@@ -186,15 +196,16 @@ export class CloudflareAccount {
     return jurisdiction === undefined ? [] : [option, jurisdiction];
   }
 
-  async #isThere(
+  /** False for a failure that the codes of the API stand for. */
+  async #isDone(
     args: readonly string[],
-    isMissing: (codes: readonly number[]) => boolean,
+    isRefused: (codes: readonly number[]) => boolean,
   ): Promise<boolean> {
     try {
       await this.#wrangler.run(args);
       return true;
     } catch (error) {
-      if (error instanceof WranglerError && isMissing(error.apiCodes)) return false;
+      if (error instanceof WranglerError && isRefused(error.apiCodes)) return false;
       throw error;
     }
   }

@@ -33,9 +33,11 @@ export async function missingSecrets({
 
 /** The key that signs tokens, and a first user. @param username of the user that is made */
 export function secretsStep(username: string): SetupStep {
+  let missing: MissingSecrets | undefined;
   return {
     async plan(state) {
-      const { isKeyMissing, isUserMissing } = await missingSecrets(state);
+      missing = await missingSecrets(state);
+      const { isKeyMissing, isUserMissing } = missing;
       const wanted = [
         ...(isKeyMissing ? ["a key that signs tokens"] : []),
         ...(isUserMissing ? [`the user ${username} with a new password`] : []),
@@ -43,7 +45,7 @@ export function secretsStep(username: string): SetupStep {
       return wanted.length === 0 ? undefined : `put as secrets: ${wanted.join(", and ")}`;
     },
     async apply(state) {
-      const { isKeyMissing, isUserMissing } = await missingSecrets(state);
+      const { isKeyMissing, isUserMissing } = missing ?? (await missingSecrets(state));
       const secrets: Record<string, string> = {};
       if (isKeyMissing) secrets[keyVariable] = await newTokenKey();
       const password = newPassword();

@@ -66,7 +66,7 @@ async function teardown(options: TeardownOptions): Promise<void> {
   };
   // R2 refuses to delete what has objects, so it is asked before anything is beyond return.
   if (hasBucket) {
-    await account.deleteBucket();
+    await deleteBucket(account, configuration);
     done(`the R2 bucket ${configuration.bucket}`);
   }
   const worker = `the Worker ${configuration.worker}, its objects and secrets`;
@@ -136,10 +136,25 @@ async function empty(
         `${url} has ${images} images: add --with-data to delete them, or copy them elsewhere first`,
       );
     }
-    await data.empty((objects) => output.progress(`  deleted  ${objects} objects of the bucket`));
+    if (options.withData) {
+      await data.empty((objects) => output.progress(`  deleted  ${objects} objects of the bucket`));
+    } else {
+      await data.collect();
+    }
   } finally {
     await client.close();
   }
+}
+
+async function deleteBucket(
+  account: CloudflareAccount,
+  { bucket }: WranglerConfiguration,
+): Promise<void> {
+  if (await account.deleteBucket()) return;
+  throw new CommandError(
+    `${bucket} still has objects, so nothing was deleted: add --with-data to delete all of them, ` +
+      "or wait for pushes that are under way",
+  );
 }
 
 async function deleteNamespaces(
