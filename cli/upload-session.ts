@@ -185,12 +185,11 @@ export class UploadSession {
   async #send(method: "PATCH" | "PUT", path: URL, bytes: Uint8Array): Promise<Sent> {
     const { authorization, signal, onSent } = this.#terms;
     const offset = this.#offset;
-    const range = `${offset}-${offset + bytes.length - 1}`;
+    // Without a range, a PUT is a whole blob.
+    const isChunk = bytes.length > 0 && (method === "PATCH" || this.#isAppended);
     const headers = {
       "content-type": "application/octet-stream",
-      // Without a range, a PUT is a whole blob. So is a first PATCH, of which Longshore then expects
-      // that more will follow soon, and hashes twenty times as fast. Sent again, it says where.
-      ...(bytes.length > 0 && this.#isAppended ? { "content-range": range } : {}),
+      ...(isChunk ? { "content-range": `${offset}-${offset + bytes.length - 1}` } : {}),
     };
     let answer: RegistryAnswer;
     try {
