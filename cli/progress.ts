@@ -7,7 +7,8 @@ export interface Transfer {
   update(bytes: number): void;
   /** It is there; or, with text, what became of it instead ("exists", "mounted"). */
   done(text?: string): void;
-  failed(reason: string): void;
+  /** It is not there, and why: "stopped", or "failed, " and a reason. */
+  gaveUp(why: string): void;
 }
 
 /** How what is sent is shown. */
@@ -113,7 +114,7 @@ function ending(rate: Rate, bytes: number, text: string | undefined): string {
 const hidden: Transfer = {
   update: () => undefined,
   done: () => undefined,
-  failed: () => undefined,
+  gaveUp: () => undefined,
 };
 
 class QuietProgress implements Progress {
@@ -154,7 +155,7 @@ class ProgressLines extends QuietProgress {
         this.line(`${label}: ${standing(rate, sent, bytesTotal)}`);
       },
       done: (text) => this.line(`${label}: done, ${ending(rate, bytes, text)}`),
-      failed: (reason) => this.line(`${label}: failed, ${reason}`),
+      gaveUp: (why) => this.line(`${label}: ${why}`),
     };
   }
 }
@@ -191,7 +192,7 @@ class ProgressBars extends QuietProgress {
         draw();
       },
       done: (what) => end(`${label}  ${ending(rate, bytes, what)}`),
-      failed: (reason) => end(`${label}  failed: ${reason}`),
+      gaveUp: (why) => end(`${label}  ${why}`),
     };
   }
 

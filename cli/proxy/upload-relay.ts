@@ -188,7 +188,7 @@ export class UploadRelay {
       transfer.done();
       return answer;
     } catch (error) {
-      transfer.failed(error instanceof Error ? error.message : String(error));
+      transfer.gaveUp(`failed, ${error instanceof Error ? error.message : String(error)}`);
       throw error;
     }
   }

@@ -85,7 +85,7 @@ async function sendBlob(
   } catch (error) {
     // No more bytes mend a session that has wrong ones.
     if (isWrongDigest(error)) await unfinished.forget(digest);
-    transfer.failed(signal.aborted ? "stopped" : firstLine(error));
+    transfer.gaveUp(signal.aborted ? "stopped" : `failed, ${firstLine(error)}`);
     throw error;
   }
   await unfinished.forget(digest);

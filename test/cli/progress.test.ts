@@ -62,7 +62,7 @@ describe("elsewhere than on a terminal", () => {
   test("what became of it instead is told", () => {
     const progress = progressTo(stream);
     progress.begin("one", 1).done("exists");
-    progress.begin("two", 1).failed("no room");
+    progress.begin("two", 1).gaveUp("failed, no room");
     expect(lines().filter((line) => !line.includes("begins"))).toEqual([
       "one: done, exists",
       "two: failed, no room",
