@@ -1,5 +1,7 @@
+import { CommandError } from "./exit-codes.ts";
 import type { SetupState, SetupStep } from "./setup-step.ts";
 import { htpasswdLine, newPassword, newTokenKey } from "./token-keys.ts";
+import type { WranglerConfiguration } from "./wrangler-configuration.ts";
 
 /** Any of these says who may come in. */
 const userSettings = [
@@ -38,6 +40,9 @@ export function secretsStep(username: string): SetupStep {
     async plan(state) {
       missing = await missingSecrets(state);
       const { isKeyMissing, isUserMissing } = missing;
+      if (isUserMissing && process.env["CI"] !== undefined && !state.isDryRun) {
+        throw inJob(state.configuration);
+      }
       const wanted = [
         ...(isKeyMissing ? ["a key that signs tokens"] : []),
         ...(isUserMissing ? [`the user ${username} with a new password`] : []),
@@ -57,4 +62,13 @@ export function secretsStep(username: string): SetupStep {
     },
     right: () => "the key that signs tokens and who may come in are there",
   };
+}
+
+/** The log of a job is kept, and read by many. */
+function inJob({ environment }: WranglerConfiguration): CommandError {
+  return new CommandError(
+    "nobody can log in yet, and a first user's password would be in this job's log: run " +
+      `npx longshore setup --env ${environment} once by hand, or put the secrets USERNAME and ` +
+      "PASSWORD by npx wrangler secret put",
+  );
 }

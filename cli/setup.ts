@@ -23,6 +23,7 @@ interface SetupOptions {
   readonly url?: string;
   readonly directory: string;
   readonly dryRun?: boolean;
+  readonly smoke: boolean;
   readonly json?: boolean;
 }
 
@@ -57,6 +58,7 @@ export function setupCommand(): Command {
     .option("--url <url>", "the registry's address, where it is not known from the deployment")
     .option("--directory <path>", "the clone", ".")
     .option("--dry-run", "show what would be done, and change nothing")
+    .option("--no-smoke", "leave the smoke test at the end out")
     .option("--json", "print the result, with the first user's password, as JSON")
     .addHelpText("after", examples)
     .action(setup);
@@ -90,7 +92,7 @@ async function setup(options: SetupOptions): Promise<void> {
   });
   try {
     for (const step of stepsOf(options)) reports.push(await take(step, state, output));
-    if (!state.isDryRun) await finish(state, smokeSteps, output);
+    if (!state.isDryRun && options.smoke) await finish(state, smokeSteps, output);
   } catch (error) {
     if (error instanceof CommandError) output.result(result("failed", error.message));
     throw error;

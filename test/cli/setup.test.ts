@@ -182,6 +182,17 @@ describe("without a setup", () => {
     expect([code, errors]).toEqual([1, expect.stringContaining("run npx wrangler login")]);
   });
 
+  test("refuses to make a user whose password would be in a job's log", async () => {
+    const { code, errors } = await clone.run("setup", [], { CI: "true" });
+    expect([code, errors]).toEqual([1, expect.stringContaining("once by hand")]);
+    expect((await clone.account()).workers).toEqual({});
+  });
+
+  test("leaves the smoke test out where it is told so", async () => {
+    const { code, output } = await clone.run("setup", ["--no-smoke", "--json"]);
+    expect([code, JSON.parse(output)]).toMatchObject([0, { status: "done", smoke: [] }]);
+  });
+
   test("refuses a bucket whose objects expire", async () => {
     const rule = { ...abortRule, name: "tidy", action: "Expire objects after 30 days" };
     await clone.changeAccount((account) => {

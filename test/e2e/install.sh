@@ -34,6 +34,7 @@ github.com/moby/buildkit                    v0.25.1         cmd/buildkitd
 github.com/moby/moby/v2                     v2.0.0-beta.24  cmd/dockerd
 github.com/sigstore/cosign/v2               v2.6.5          cmd/cosign
 helm.sh/helm/v3                             v3.22.0         cmd/helm
+github.com/rhysd/actionlint                 v1.7.12         cmd/actionlint
 "
 
 # Go programs of our own, each a folder of test/e2e/programs.

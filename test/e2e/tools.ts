@@ -33,6 +33,7 @@ export const tools = {
   crane: join(built, "crane"),
   regctl: join(built, "regctl"),
   helm: join(built, "helm"),
+  actionlint: join(built, "actionlint"),
   cosign: join(built, "cosign"),
   buildctl: join(built, "buildctl"),
   buildkitd: join(built, "buildkitd"),
