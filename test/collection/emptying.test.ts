@@ -160,6 +160,18 @@ describe("nothing goes", () => {
     expect((await send("GET", `/v2/${repository}/manifests/v1`)).status).toBe(200);
   });
 
+  test.each([
+    ["a page of another origin", "https://elsewhere.example.com"],
+    ["a page that hides its origin", "null"],
+    ["a page of a name that leads here", "https://registry.test"],
+  ])("by %s, which a browser lends its passwords", async (_case, origin) => {
+    const repository = newRepository();
+    await pushImage(repository, "v1", [randomBytes(10)]);
+    const response = await send("POST", path, { headers: { Origin: origin } });
+    expect(await refusal(response)).toEqual([403, "DENIED"]);
+    expect((await send("GET", `/v2/${repository}/manifests/v1`)).status).toBe(200);
+  });
+
   test("the message names the host that is meant", async () => {
     const response = await sendTo({ REGISTRY_URL: url }, "POST", "/_empty");
     const { errors } = await response.json<{ errors: { message: string }[] }>();

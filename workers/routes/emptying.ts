@@ -27,10 +27,11 @@ const nothing: Emptied = { deletedManifests: 0, deletedObjects: 0, deletedBytes:
  * Deletes everything that the registry stores, a page with each request, until the answer says that
  * there is no more: repositories first, then blobs, then whatever else is in the bucket. Each page
  * leaves a registry that works; what is pushed meanwhile goes with the next one. Only who names the
- * registry's host is taken at their word.
- * @throws RegistryError CONFIRMATION_NEEDED
+ * registry's host is taken at their word, and no page of a browser.
+ * @throws RegistryError CONFIRMATION_NEEDED, DENIED
  */
 export async function emptyRegistry(context: RegistryContext): Promise<Response> {
+  refusePage(context);
   refuseUnconfirmed(context);
   const { env, var: variables } = context;
   const policy = variables.access.policy;
@@ -43,6 +44,16 @@ export async function emptyRegistry(context: RegistryContext): Promise<Response>
   const isWaiting = emptied.more && emptied.deletedManifests + emptied.deletedObjects === 0;
   const headers = isWaiting ? { "Retry-After": "1" } : {};
   return jsonResponse(emptied, { headers });
+}
+
+/**
+ * Any page may have a browser send a POST without asking here first (the Fetch standard's simple
+ * requests), to a registry on its user's machine or with a password that the browser remembers. It
+ * says in Origin that a page did it.
+ */
+function refusePage({ req }: RegistryContext): void {
+  if (req.header("Origin") === undefined) return;
+  throw new RegistryError("DENIED", "a page of a browser can't empty the registry");
 }
 
 /** A host can't be meant by accident: which registry is emptied stands in the request twice. */
