@@ -19,7 +19,7 @@ import { freshSeed, Visit } from "./visit.ts";
 
 const usage = `npm run bench:proxy -- [OPTION]…
 
-  --rounds N         7 unless given; each has another order, and a registry of its own
+  --rounds N         5 unless given; each has another order, and a registry of its own
   --bytes N          of the layer that is pushed alone; 512 MiB unless given
   --layers N         how many are pushed at once, of half that size; 3 unless given
   --latency MS       how far the registry is away, each way; 50 unless given
@@ -39,7 +39,7 @@ interface Options {
 function parseOptions(): Options {
   const { values } = parseArgs({
     options: {
-      rounds: { type: "string", default: "7" },
+      rounds: { type: "string", default: "5" },
       bytes: { type: "string", default: String(standard.layerBytes) },
       layers: { type: "string", default: "3" },
       latency: { type: "string", default: "50" },

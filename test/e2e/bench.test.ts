@@ -33,6 +33,18 @@ test("a smoke run with ours alone has a figure in every row", async () => {
   }
 });
 
+test("pushes through the proxy are compared with direct ones, near and far", async () => {
+  const folder = await cleanup.folder();
+  const little = ["--rounds=1", "--bytes=4194304", "--latency=1", `--storage=${folder}`];
+  const { stdout } = await run(process.execPath, ["bench/proxy.ts", ...little]);
+  const rows = stdout.split("\n").filter((line) => /^\d layers? of /.test(line));
+  expect(rows).toHaveLength(8);
+  for (const row of rows) {
+    const ratios = row.match(/\d×/g);
+    expect([row, ratios?.length]).toEqual([row, row.includes("ms away") ? 2 : 1]);
+  }
+});
+
 const bytes = 5000;
 const digest = `sha256:${createHash("sha256").update(Buffer.alloc(bytes)).digest("hex")}`;
 const pull: Job = { task: "pull-layer", repository: "a", digest, bytes, clients: 1 };
