@@ -22,7 +22,7 @@ export function deploymentStep(): SetupStep {
       tag ??= await state.account.deploymentTag();
       try {
         const target = await state.account.deploy(tag);
-        if (state.configuration.domain === undefined) state.url = target;
+        if (!state.isUrlGiven && target !== undefined) state.url = target;
       } catch (error) {
         throw withPlan(error);
       }

@@ -12,6 +12,8 @@ export interface SetupState {
   hasChanged: boolean;
   /** The registry's address, as far as it is known. */
   url: string | undefined;
+  /** True where the address is what a deployment is told it is, not what it tells. */
+  readonly isUrlGiven: boolean;
   /** The user that was made, with the password that is shown once. */
   newUser: Extract<Credentials, { kind: "password" }> | undefined;
 }

@@ -69,12 +69,15 @@ async function setup(options: SetupOptions): Promise<void> {
   const configuration = await WranglerConfiguration.read(options.directory, options.env);
   const account = new CloudflareAccount(configuration);
   output.line(`account: ${await account.whoami()}`);
+  const domain = options.domain ?? configuration.domain;
+  const url = options.url ?? (domain === undefined ? undefined : `https://${domain}`);
   const state: SetupState = {
     configuration,
     account,
     isDryRun: options.dryRun ?? false,
     hasChanged: false,
-    url: options.url ?? (options.domain === undefined ? undefined : `https://${options.domain}`),
+    url,
+    isUrlGiven: url !== undefined,
     newUser: undefined,
   };
   state.url ??= await knownUrl(configuration);
