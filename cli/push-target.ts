@@ -25,7 +25,7 @@ export interface TargetOptions {
 const example = "write it as registry.example.com/team/app:tag";
 
 /** A host as docker tells it from the first part of a repository's name. */
-const hostPattern = /^(?:localhost|[^/:]*\.[^/:]*|\[[0-9a-fA-F:]+\]|[^/:]+(?=:\d+$))(?::\d+)?$/;
+const hostPattern = /^(?:localhost|[\w-]*\.[\w.-]*|\[[0-9a-fA-F:]+\]|[\w-]+(?=:\d+$))(?::\d+)?$/;
 
 /**
  * The target that the text is: `host/repository:tag`, `host/repository@digest`, or the same behind
@@ -37,6 +37,12 @@ export function parsePushTarget(text: string, { plainHttp }: TargetOptions = {})
   const [, scheme, rest = ""] = /^(?:(https?):\/\/)?(.*)$/su.exec(text) ?? [];
   const slash = rest.indexOf("/");
   const host = slash === -1 ? rest : rest.slice(0, slash);
+  if (host.includes("@")) {
+    // There may be a password in it.
+    throw new CommandError(
+      "the target does not begin with a registry's host, but with a user: name that by --username",
+    );
+  }
   if (!hostPattern.test(host)) {
     throw new CommandError(`${text} does not begin with a registry's host: ${example}`);
   }

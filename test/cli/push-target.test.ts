@@ -28,6 +28,11 @@ describe("a target", () => {
     ["app", "does not begin with a registry's host"],
     ["", "does not begin with a registry's host"],
     ["ftp://registry.example.com/app", "does not begin with a registry's host"],
+    ["user@registry.example.com/app", "does not begin with a registry's host"],
+    ["https://user:word@registry.example.com/app", "does not begin with a registry's host"],
+    ["registry.example.com#.test/app", "does not begin with a registry's host"],
+    ["other?.example.com/app", "does not begin with a registry's host"],
+    ["registry.example.com\\.test/app", "does not begin with a registry's host"],
     ["registry.example.com", "names no repository"],
     ["registry.example.com/", "names no repository"],
     ["registry.example.com/Team/app", "Team/app is no repository name"],
@@ -36,6 +41,12 @@ describe("a target", () => {
     ["registry.example.com/app@sha256:1", "sha256:1 is neither a tag nor a digest"],
   ])("%s is none", (text, message) => {
     expect(() => parsePushTarget(text)).toThrow(message);
+  });
+
+  test("with a password is not repeated in the error", () => {
+    expect(() => parsePushTarget("https://user:a-secret@registry.example.com/app")).toThrow(
+      expect.objectContaining({ message: expect.not.stringContaining("a-secret") as string }),
+    );
   });
 
   test("is http with --plain-http, which https:// does not go with", () => {
