@@ -1,5 +1,6 @@
 import { type Descriptor, isJsonObject, parseDescriptor } from "../../schemas/descriptor.ts";
 import { RegistryError } from "../../schemas/errors.ts";
+import { parseRepositoryName, type RepositoryName } from "../../schemas/reference.ts";
 import { CommandError } from "../exit-codes.ts";
 
 /** What an index lists, with what says which of its images somebody means. */
@@ -32,6 +33,8 @@ export function isIndexDescriptor({ mediaType }: { readonly mediaType: string })
 
 /** An annotation by which containerd notes where content came from; the registry's host follows. */
 const originAnnotation = "containerd.io/distribution.source.";
+/** Each of them is asked for each blob. */
+const originsMax = 8;
 
 /**
  * The entries of an index, in its order; `path` names it in errors.
@@ -82,12 +85,13 @@ export function isPlatform(platform: string | undefined, wanted: string): boolea
 /** The repositories that annotations name as where content came from, by their registry's host. */
 export function originsOf(
   annotations: Readonly<Record<string, string>>,
-): ReadonlyMap<string, readonly string[]> {
+): ReadonlyMap<string, readonly RepositoryName[]> {
   const origins = Object.entries(annotations)
     .filter(([key]) => key.startsWith(originAnnotation))
     .map(([key, names]) => {
-      const repositories = names.split(",").filter((name) => name !== "");
-      return [key.slice(originAnnotation.length), repositories] as const;
+      // Who wrote the image wrote them: what is no name could be another path of the registry.
+      const repositories = names.split(",").flatMap((name) => parseRepositoryName(name) ?? []);
+      return [key.slice(originAnnotation.length), repositories.slice(0, originsMax)] as const;
     });
   return new Map(origins);
 }
