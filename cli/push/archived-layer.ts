@@ -4,10 +4,11 @@ import { createReadStream, createWriteStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { createGzip } from "node:zlib";
+import { createGunzip, createGzip } from "node:zlib";
 import { type Digest, digestOf } from "../../schemas/digest.ts";
 import { CommandError } from "../exit-codes.ts";
 import type { SourceBlob } from "./image-source.ts";
+import { temporaryError } from "./temporary-error.ts";
 import type { TarArchive } from "./tar-archive.ts";
 import type { TemporaryFolder } from "./temporary-folder.ts";
 
@@ -78,8 +79,7 @@ export async function archivedLayer(
     const blob = await compressed(archive, name, diffId, options);
     return { blob, compression: "gzip" };
   }
-  const digest = await sha256Of(archive.open(name, 0));
-  if (compression === "none" && digest !== diffId) throw wrongLayer(path, diffId);
+  const digest = await checkedDigest(archive, name, { diffId, compression }, options);
   return { blob: { digest, size, path, open: (at) => archive.open(name, at) }, compression };
 }
 
@@ -99,7 +99,9 @@ async function compressed(
     hashed(behind),
     createWriteStream(file),
     { signal },
-  );
+  ).catch((error: unknown) => {
+    throw temporaryError(error);
+  });
   const path = archive.pathOf(name);
   if (digestOf("sha256", before.digest()) !== diffId) throw wrongLayer(path, diffId);
   const digest = digestOf("sha256", behind.digest());
@@ -122,8 +124,36 @@ function hashed(hash: ReturnType<typeof createHash>) {
   };
 }
 
-async function sha256Of(bytes: Readable): Promise<Digest> {
-  const hash = createHash("sha256");
-  for await (const piece of bytes as AsyncIterable<Buffer>) hash.update(piece);
-  return digestOf("sha256", hash.digest());
+/**
+ * The digest of a layer as it is. What is in it is compared with the configuration, too, but for
+ * zstd, of which Node reads the first frame alone.
+ */
+async function checkedDigest(
+  archive: TarArchive,
+  name: string,
+  { diffId, compression }: { readonly diffId: Digest; readonly compression: LayerCompression },
+  { signal }: LayerOptions,
+): Promise<Digest> {
+  const path = archive.pathOf(name);
+  const stored = createHash("sha256");
+  const bytes = archive.open(name, 0);
+  if (compression !== "gzip") {
+    await pipeline(bytes, hashed(stored), drained, { signal });
+    const digest = digestOf("sha256", stored.digest());
+    if (compression === "none" && digest !== diffId) throw wrongLayer(path, diffId);
+    return digest;
+  }
+  const inside = createHash("sha256");
+  try {
+    await pipeline(bytes, hashed(stored), createGunzip(), hashed(inside), drained, { signal });
+  } catch (error) {
+    if (signal.aborted) throw error;
+    throw new CommandError(`${path} can't be uncompressed: ${(error as Error).message}`);
+  }
+  if (digestOf("sha256", inside.digest()) !== diffId) throw wrongLayer(path, diffId);
+  return digestOf("sha256", stored.digest());
+}
+
+async function drained(bytes: AsyncIterable<Buffer>): Promise<void> {
+  for await (const _ of bytes);
 }

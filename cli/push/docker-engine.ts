@@ -6,6 +6,7 @@ import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { Agent, request } from "undici";
 import { CommandError } from "../exit-codes.ts";
+import { temporaryError } from "./temporary-error.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -63,7 +64,11 @@ export async function saveImage(
     if (statusCode !== 200) {
       throw new CommandError(engineError(image, statusCode, await body.text()));
     }
-    await pipeline(body as Readable, createWriteStream(file, { mode: 0o600 }), { signal });
+    await pipeline(body as Readable, createWriteStream(file, { mode: 0o600 }), { signal }).catch(
+      (error: unknown) => {
+        throw signal.aborted ? error : notSaved(image, error);
+      },
+    );
   } finally {
     await dispatcher.destroy();
   }
@@ -84,6 +89,11 @@ async function reached<T>(answer: Promise<T>, address: EngineAddress): Promise<T
       `no docker engine answers at ${where} (${code ?? (error as Error).message}): ${advice}`,
     );
   }
+}
+
+function notSaved(image: string, error: unknown): CommandError {
+  const why = (temporaryError(error) as Error).message;
+  return new CommandError(`${image} was not saved whole: ${why}`, { cause: error });
 }
 
 function engineError(image: string, status: number, body: string): string {

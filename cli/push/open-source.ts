@@ -13,6 +13,7 @@ import {
 import { saveImage } from "./docker-engine.ts";
 import type { ImageSource } from "./image-source.ts";
 import { layoutMarker, openOciLayout } from "./oci-layout.ts";
+import { temporaryError } from "./temporary-error.ts";
 import { TarArchive } from "./tar-archive.ts";
 
 export interface SourceOptions extends ArchiveOptions {
@@ -50,8 +51,14 @@ export async function openImageSource(
 
 async function kindOf(path: string): Promise<"file" | "folder" | undefined> {
   try {
-    return (await stat(path)).isDirectory() ? "folder" : "file";
+    const found = await stat(path);
+    // What can't be read from the middle, and again.
+    if (!found.isDirectory() && !found.isFile()) {
+      throw new CommandError(`${path} is neither a file nor a folder: write it into a file first`);
+    }
+    return found.isDirectory() ? "folder" : "file";
   } catch (error) {
+    if (error instanceof CommandError) throw error;
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT" || code === "ENOTDIR") return undefined;
     throw new CommandError(`${path} can't be read: ${String(code)}`);
@@ -63,7 +70,9 @@ async function uncompressed(
   path: string,
   { folder, onStep, signal }: SourceOptions,
 ): Promise<string> {
-  const handle = await open(path);
+  const handle = await open(path).catch((error: NodeJS.ErrnoException) => {
+    throw new CommandError(`${path} can't be read: ${String(error.code)}`);
+  });
   const { buffer } = await handle.read(Buffer.alloc(2), 0, 2, 0);
   await handle.close();
   if (buffer[0] !== 0x1f || buffer[1] !== 0x8b) return path;
@@ -73,7 +82,8 @@ async function uncompressed(
     await pipeline(createReadStream(path), createGunzip(), createWriteStream(file), { signal });
   } catch (error) {
     if (signal.aborted) throw error;
-    throw new CommandError(`${path} can't be uncompressed: ${(error as Error).message}`);
+    const { message } = temporaryError(error) as Error;
+    throw new CommandError(`${path} can't be uncompressed: ${message}`, { cause: error });
   }
   return file;
 }

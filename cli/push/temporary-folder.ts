@@ -2,6 +2,7 @@ import { rmSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { temporaryError } from "./temporary-error.ts";
 
 /** A folder for what a push has to write down meanwhile; made when it is first needed. */
 export class TemporaryFolder {
@@ -26,7 +27,9 @@ export class TemporaryFolder {
   }
 
   async #make(): Promise<string> {
-    const path = await mkdtemp(join(tmpdir(), "longshore-push-"));
+    const path = await mkdtemp(join(tmpdir(), "longshore-push-")).catch((error: unknown) => {
+      throw temporaryError(error);
+    });
     // A second Ctrl-C ends the process at once, and a layer is no small thing to leave behind.
     this.#removeAtExit = () => rmSync(path, { recursive: true, force: true });
     process.once("exit", this.#removeAtExit);

@@ -5,6 +5,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import type { Digest } from "../../schemas/digest.ts";
 import { isJsonObject } from "../../schemas/descriptor.ts";
+import { CommandError } from "../exit-codes.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -17,6 +18,14 @@ function stateFolder(environment: Environment): string {
   // The specification has relative paths ignored.
   const base = home?.startsWith("/") === true ? home : join(homedir(), ".local/state");
   return join(base, "longshore", "uploads");
+}
+
+function notKept(error: unknown): CommandError {
+  return new CommandError(
+    `an upload can't be noted (${(error as Error).message}): ` +
+      "set XDG_STATE_HOME to a folder that can be written to",
+    { cause: error },
+  );
 }
 
 /**
@@ -42,7 +51,9 @@ export class UnfinishedUploads {
     environment: Environment = process.env,
   ): Promise<UnfinishedUploads> {
     const folder = stateFolder(environment);
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await mkdir(folder, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
+      throw notKept(error);
+    });
     for (const name of await readdir(folder)) {
       const path = join(folder, name);
       const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Infinity }));
@@ -69,8 +80,12 @@ export class UnfinishedUploads {
     const path = this.#pathOf(digest);
     const written = `${path}.${process.pid}`;
     const text = JSON.stringify({ ...this.#target, digest, location });
-    writeFileSync(written, text, { mode: 0o600 });
-    renameSync(written, path);
+    try {
+      writeFileSync(written, text, { mode: 0o600 });
+      renameSync(written, path);
+    } catch (error) {
+      throw notKept(error);
+    }
   }
 
   /** Forgets a session: its blob is in the registry, or the session is not there any more. */

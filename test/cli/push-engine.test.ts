@@ -28,6 +28,9 @@ beforeEach(async () => {
     asked.push(`${request.method} ${request.url}`);
     if (request.url?.includes("unknown") === true) {
       response.writeHead(404).end('{"message":"No such image: unknown:1"}');
+    } else if (request.url?.includes("broken") === true) {
+      response.writeHead(200, { "content-length": 10_000 }).write("the beginning of an archive");
+      setTimeout(() => response.destroy(), 20);
     } else {
       createReadStream(tar()).pipe(response);
     }
@@ -89,6 +92,14 @@ describe("an engine's image", () => {
     const { code, errors } = await push("unknown:1");
     expect({ code, errors }).toMatchObject({ code: 1 });
     expect(errors).toContain("the engine can't save unknown:1 (404): No such image: unknown:1;");
+  });
+
+  test("that breaks off on its way is told", async () => {
+    const { code, errors } = await push("broken:1");
+    expect({ code, errors }).toMatchObject({ code: 1 });
+    expect(errors).toContain("longshore: broken:1 was not saved whole");
+    expect(errors).not.toContain("    at ");
+    expect(await isPushed()).toBe(false);
   });
 
   test("leaves no file behind", async () => {

@@ -4,6 +4,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { originsOf } from "../../cli/push/layout-index.ts";
 import { RunningRegistry } from "../standalone/running-registry.ts";
 import { Companion, type Ended } from "./companion.ts";
 import {
@@ -320,6 +321,30 @@ describe("blobs of another repository", () => {
   });
 });
 
+test.each([
+  ["repositories", "team/base", ["team/base"]],
+  ["several", "a,b/c", ["a", "b/c"]],
+  ["no names: they would be other paths of the registry", "../../_stats?,a/../b,A,", []],
+  ["too many to be asked for each blob", Array(30).fill("a").join(","), Array(8).fill("a")],
+])("an image's origins are %s", (_case, names, expected) => {
+  const annotations = { "containerd.io/distribution.source.registry.example.com": names };
+  expect(originsOf(annotations).get("registry.example.com")).toEqual(expected);
+});
+
+/** What can't be written, by the variable that says where it is. */
+test.each([
+  ["TMPDIR", "ENOENT", "set TMPDIR to a folder with room"],
+  ["XDG_STATE_HOME", "ENOTDIR", "set XDG_STATE_HOME to a folder that can be written to"],
+])("a push without a folder of %s says how to give it one", async (variable, code, advice) => {
+  const source = await writeArchive(tar(), savedImage("app:1", [noise("a", 1000)]));
+  const environment = { HOME: folder, [variable]: variable === "TMPDIR" ? `${folder}/no` : tar() };
+  const { code: exit, errors } = await Companion.run(["push", source, target()], environment);
+  expect({ exit, errors }).toMatchObject({ exit: 1 });
+  expect(errors).toContain(code);
+  expect(errors).toContain(advice);
+  expect(errors).not.toContain("    at ");
+});
+
 /** Writes an archive of `docker save` that was changed. */
 const saved = (change: (files: Map<string, Uint8Array>) => void) => async () => {
   const files = savedImage("app:1", [noise("a", 1000)]);
@@ -389,16 +414,28 @@ describe("a source that is not what it says", () => {
       ["it was cut off"],
     ],
     [
+      "a compressed layer that is another one",
+      saved((files) => files.set("layer-0/layer.tar", gzipSync(Buffer.alloc(1000)))),
+      ["which the image's configuration names"],
+    ],
+    [
+      "a compressed layer that was cut off",
+      saved((files) => files.set("layer-0/layer.tar", gzipSync(noise("a", 1000)).subarray(0, 500))),
+      ["layer-0/layer.tar can't be uncompressed"],
+    ],
+    [
       "an archive of something else",
       async () => writeArchive(join(folder, "x.tar"), new Map([["a.txt", Buffer.from("a")]])),
       ["neither manifest.json nor oci-layout"],
     ],
     ["a folder of something else", async () => folder, ["oci-layout is not there"]],
     ["a file that is not there", async () => join(folder, "no.tar"), ["no.tar is not there"]],
+    ["what is no file", async () => "/dev/null", ["/dev/null is neither a file nor a folder"]],
   ])("is told: %s", async (_, write, messages) => {
     const { code, errors } = await push(await write(), target());
     expect({ code, errors }).toMatchObject({ code: 1 });
     for (const message of messages) expect(errors).toContain(message);
+    expect(errors).not.toContain("    at ");
     expect(await statusOf("manifests/v1")).toBe(404);
   });
 
