@@ -1,4 +1,5 @@
 import { type DirectReads, parseDirectReads } from "./direct-reads.ts";
+import { type Jurisdiction, jurisdictions, jurisdictionVariable } from "./jurisdiction.ts";
 import type { PageLimits } from "./pagination.ts";
 import { Variables } from "./variables.ts";
 
@@ -17,6 +18,8 @@ export interface Configuration {
   readonly bodyBytesMax: number | undefined;
   /** By what readers of blobs are sent to R2 itself, if they are. */
   readonly directReads: DirectReads | undefined;
+  /** Where Durable Objects are kept, if not anywhere. */
+  readonly jurisdiction: Jurisdiction | undefined;
   /** Origins of pages that may use the registry from a browser, or any. */
   readonly corsOrigins: "*" | readonly string[];
   readonly uploadTimeoutMs: number;
@@ -70,6 +73,11 @@ function bodyBytesMax(variables: Variables): number | undefined {
   return variables.wholeNumber(name, bodyBytesMost, bodyBytesMin, bodyBytesMost);
 }
 
+function jurisdiction(variables: Variables): Jurisdiction | undefined {
+  if (variables.text(jurisdictionVariable) === undefined) return undefined;
+  return variables.oneOf(jurisdictionVariable, undefined, jurisdictions);
+}
+
 function untaggedMs(variables: Variables): number | undefined {
   const name = "REGISTRY_GC_UNTAGGED";
   if (variables.text(name) === undefined) return undefined;
@@ -87,6 +95,7 @@ export function parseConfiguration(
     uploadUrl: variables.origin("REGISTRY_UPLOAD_URL"),
     bodyBytesMax: bodyBytesMax(variables),
     directReads: parseDirectReads(variables),
+    jurisdiction: jurisdiction(variables),
     corsOrigins: variables.origins("REGISTRY_CORS_ORIGINS"),
     uploadTimeoutMs:
       1000 * variables.wholeNumber("REGISTRY_UPLOAD_TIMEOUT", 3600, 1, sessionSecondsMax),

@@ -77,13 +77,19 @@ export function parseSettings(environment: Environment): Settings {
     variables["REGISTRY_AUTH_TOKEN_PRIVATEKEY"] = tokenKeyIn(storagePath);
   }
   const sync = parseSync(environment, storagePath);
+  const { configuration, problems: wrongVariables } = parseConfiguration(variables);
   const problems = [
     ...portProblems,
     ...tlsProblems,
     ...sync.problems,
     ...parseAccessConfiguration(variables).problems,
-    ...parseConfiguration(variables).problems,
+    ...wrongVariables,
   ];
+  if (configuration.jurisdiction !== undefined) {
+    problems.push(
+      `REGISTRY_JURISDICTION is "${configuration.jurisdiction}"; one machine keeps all where it is: unset it`,
+    );
+  }
   if (problems.length > 0) throw new WrongSetting(problems.join("\n"));
   return { listening, tls, storagePath, syncSocketPath: sync.socketPath, variables };
 }

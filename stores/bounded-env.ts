@@ -1,5 +1,6 @@
 import { LateWrites } from "./late-writes.ts";
 import { Patience } from "./patience.ts";
+import { placedObjects } from "./placed-env.ts";
 import { answerWithin, timeLimits } from "./time-limits.ts";
 
 /** The milliseconds that an operation has; undefined for one that has its own limit or answers at once. */
@@ -30,7 +31,7 @@ const bounded = new WeakMap<Env, Env>();
 const boundedAlready = new WeakSet<Env>();
 
 /**
- * The environment with stores that answer in time or fail: what R2 and KV do not answer within their
+ * The environment with its objects where they are to be, and with stores that answer in time or fail: what R2 and KV do not answer within their
  * limits is rejected with StoreSilent, and KV then rests for a while. Nothing is asked twice.
  */
 export function boundedEnv(env: Env): Env {
@@ -39,6 +40,7 @@ export function boundedEnv(env: Env): Env {
   if (known !== undefined) return known;
   const made = {
     ...env,
+    ...placedObjects(env),
     BLOBS: boundedBucket(env.BLOBS),
     MANIFESTS: boundedNamespace("KV MANIFESTS", env.MANIFESTS),
     TAGS: boundedNamespace("KV TAGS", env.TAGS),

@@ -249,3 +249,9 @@ describe("the key that signs tokens", () => {
     );
   });
 });
+
+test("one machine is in no jurisdiction", () => {
+  expect(refusalOf({ REGISTRY_JURISDICTION: "eu" })).toBe(
+    'REGISTRY_JURISDICTION is "eu"; one machine keeps all where it is: unset it',
+  );
+});
