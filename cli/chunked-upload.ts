@@ -142,22 +142,26 @@ export async function sendChunks(
   let sending: Promise<void> = Promise.resolve();
   let filledTo = session.offset;
   let next: Promise<IteratorResult<Chunk>> | undefined;
+  let held: Chunk | undefined;
   try {
     for (;;) {
       next = chunks.next();
       next.catch(() => undefined);
       const { done, value: chunk } = await Promise.race([next, failed]);
       next = undefined;
+      held = done ? undefined : chunk;
       // The one before has to be there first, also when the source has broken off.
       await sending;
       if (done) return undefined;
+      held = undefined;
       filledTo += chunk.bytes.length;
       if (filledTo === bytesTotal) return chunk;
       sending = session.append(chunk.bytes).finally(chunk.release);
       sending.catch(fail);
     }
   } finally {
-    // A chunk that is still being filled belongs to nobody then.
+    // One that waited for its turn, and one that is still being filled, belong to nobody then.
+    held?.release();
     void next?.then(({ value }) => value?.release()).catch(() => undefined);
     void chunks.return(undefined).catch(() => undefined);
   }

@@ -1,0 +1,47 @@
+/** Blobs in chunks, where what they share would be lost. */
+import { afterEach, expect, test } from "vitest";
+import { ChunkBuffers } from "../../cli/chunk-buffers.ts";
+import { sendChunks } from "../../cli/chunked-upload.ts";
+import { RegistryClient } from "../../cli/registry-client.ts";
+import { UploadSession } from "../../cli/upload-session.ts";
+import { type StandInAnswer, StandInRegistry } from "./stand-in-registry.ts";
+
+const location = "/v2/team/app/blobs/uploads/one";
+const closing: (() => Promise<void>)[] = [];
+
+afterEach(async () => {
+  for (const close of closing.splice(0).toReversed()) await close();
+});
+
+async function startRegistry(answer: (line: string) => StandInAnswer) {
+  const stand = await StandInRegistry.start(({ line }) => answer(line));
+  const client = new RegistryClient(stand.url);
+  closing.push(
+    () => stand.close(),
+    () => client.close(),
+  );
+  return { stand, client };
+}
+
+async function* atOnce(length: number): AsyncGenerator<Uint8Array> {
+  yield new Uint8Array(length);
+}
+
+test("an upload that is refused gives back the chunk that waited behind the refused one", async () => {
+  let isRefusing = true;
+  const { client } = await startRegistry((line) => {
+    if (isRefusing && line.startsWith("PATCH")) return { status: 403 };
+    return { status: 202, headers: { location } };
+  });
+  const buffers = new ChunkBuffers(4, 2);
+  const upload = async () => {
+    const session = await UploadSession.begin(client, "team/app");
+    await sendChunks(session, atOnce(12), { buffers });
+    return session.offset;
+  };
+  for (let refusals = 0; refusals < 3; refusals += 1) {
+    await expect(upload()).rejects.toThrow("was answered 403");
+  }
+  isRefusing = false;
+  expect(await upload()).toBe(12);
+});
