@@ -32,6 +32,8 @@ export interface ProxiedRequest {
 }
 
 const uploadPattern = /^\/v2\/(.+)\/blobs\/uploads\/([^/]*)$/;
+/** What a request's path is parsed against. */
+const here = "http://proxy";
 const digestPattern = /([?&])digest=([^&]*)/g;
 
 /** Parses a request's line and headers. @throws ProxyError for a target that is no path */
@@ -40,9 +42,9 @@ export function proxiedRequest(
   response: ServerResponse,
 ): ProxiedRequest {
   const { method = "GET", url = "/" } = incoming;
-  const target = url.startsWith("/") && !url.startsWith("//") ? url : undefined;
-  const parsed = target === undefined ? null : URL.parse(target, "http://proxy");
-  if (target === undefined || parsed === null) {
+  const parsed = URL.parse(url, here);
+  // `//host/` and `/\host/` begin as a path does, and name somebody else (WHATWG URL section 4.4).
+  if (!url.startsWith("/") || parsed?.origin !== here) {
     const row = { status: 400, code: "NAME_INVALID" };
     throw new ProxyError(
       row,
@@ -58,7 +60,7 @@ export function proxiedRequest(
   return {
     kind: kindOf(method, pathname, parsed.searchParams),
     method,
-    path: upload === null ? target : withoutDigest(target),
+    path: upload === null ? url : withoutDigest(url),
     pathname,
     repository: upload?.[1] ?? "",
     digest,

@@ -311,8 +311,14 @@ describe("who may use it", () => {
     expect((await proxy.ask("GET /v2/", { headers })).status).toBe(status);
   });
 
-  test("a target that is no path is refused", async () => {
-    const refused = await proxy.ask("GET //evil.example/v2/");
+  test.each([
+    ["//evil.example/v2/"],
+    ["/\\evil.example/v2/"],
+    ["/\\evil.example/v2/team/app/blobs/uploads/one"],
+    ["http://evil.example/v2/"],
+    ["*"],
+  ])("a target that is no path of the registry is refused: %s", async (target) => {
+    const refused = await proxy.ask(`GET ${target}`);
     expect([refused.status, errorOf(refused).code]).toEqual([400, "NAME_INVALID"]);
   });
 });
