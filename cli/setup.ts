@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Command, InvalidArgumentError } from "commander";
+import { jurisdictions, parseJurisdiction } from "../schemas/jurisdiction.ts";
 import { isUserName } from "../schemas/user.ts";
 import { CloudflareAccount } from "./cloudflare-account.ts";
 import { givenCredentials, storedCredentials } from "./credentials.ts";
@@ -53,7 +54,7 @@ export function setupCommand(): Command {
     .description("Makes what an environment of wrangler.toml needs at Cloudflare, and deploys it.")
     .requiredOption("--env <name>", "the environment of wrangler.toml")
     .option("--domain <host>", "serve it at this host of a zone of the account", parseHost)
-    .option("--jurisdiction <name>", "keep all data there (eu); can't be changed later", parseWord)
+    .option("--jurisdiction <name>", "keep all data there (eu); can't be changed later", parsePlace)
     .option("--username <name>", "the first user", parseUserName, "admin")
     .option("--url <url>", "the registry's address, where it is not known from the deployment")
     .option("--directory <path>", "the clone", ".")
@@ -191,9 +192,10 @@ function parseHost(text: string): string {
   throw new InvalidArgumentError("It is the name of a host, such as registry.example.com.");
 }
 
-function parseWord(text: string): string {
-  if (/^[a-z][a-z-]*$/.test(text)) return text;
-  throw new InvalidArgumentError("It is a word, such as eu.");
+function parsePlace(text: string): string {
+  const place = parseJurisdiction(text);
+  if (place !== undefined) return place;
+  throw new InvalidArgumentError(`Allowed are ${jurisdictions.join(", ")}.`);
 }
 
 function parseUserName(text: string): string {

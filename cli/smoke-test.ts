@@ -47,20 +47,12 @@ export class SmokeTest {
     this.#client = client;
     this.#repository = repository;
     this.#onStep = onStep;
-    this.#config = blobOf(
-      JSON.stringify({
-        architecture: "amd64",
-        os: "linux",
-        config: {},
-        rootfs: { type: "layers", diff_ids: [this.#layer.digest] },
-      }),
-    );
-    const manifest = {
-      schemaVersion: 2,
-      mediaType: manifestType,
-      config: descriptor(this.#config, configType),
-      layers: [descriptor(this.#layer, layerType)],
-    };
+    const rootfs = { type: "layers", diff_ids: [this.#layer.digest] };
+    const image = { architecture: "amd64", os: "linux", config: {}, rootfs };
+    this.#config = blobOf(JSON.stringify(image));
+    const config = descriptor(this.#config, configType);
+    const layers = [descriptor(this.#layer, layerType)];
+    const manifest = { schemaVersion: 2, mediaType: manifestType, config, layers };
     this.#manifest = blobOf(JSON.stringify(manifest));
   }
 
@@ -183,8 +175,7 @@ export class SmokeTest {
 
   async #findNothing(): Promise<void> {
     const blobs = [this.#layer, this.#config].map(({ digest }) => `blobs/${digest}`);
-    const left = [`manifests/${tag}`, ...blobs];
-    for (const path of left) {
+    for (const path of [`manifests/${tag}`, ...blobs]) {
       const answer = await this.#ask("HEAD", this.#path(path), [404]);
       await answer.body.dump();
     }

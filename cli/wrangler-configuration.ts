@@ -1,6 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parse, patch } from "@decimalturn/toml-patch";
+import { jurisdictionVariable } from "../schemas/jurisdiction.ts";
 import { CommandError } from "./exit-codes.ts";
 
 /** The bindings of KV namespaces that the registry has. */
@@ -8,7 +9,6 @@ export const namespaceBindings = ["MANIFESTS", "TAGS"] as const;
 export type NamespaceBinding = (typeof namespaceBindings)[number];
 
 const bucketBinding = "BLOBS";
-const jurisdictionVariable = "REGISTRY_JURISDICTION";
 
 interface Route {
   pattern: string;

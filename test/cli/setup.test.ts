@@ -206,6 +206,7 @@ describe("without a setup", () => {
   test.each([
     [["--env", "prod"], 1, 'has no environment "prod": choose one of dev, staging, production'],
     [["--domain", "https://r.example.com"], 2, "It is the name of a host"],
+    [["--jurisdiction", "mars"], 2, "Allowed are eu, us, fedramp, fedramp-high."],
     [["--username", "a:b"], 2, "A name has no colon"],
     [["--directory", "/nowhere"], 1, "/nowhere/wrangler.toml can't be read"],
   ])("refuses the options %s", async (args, exitCode, message) => {

@@ -1,5 +1,5 @@
 /** A lifecycle rule as wrangler tells it. */
-export interface StandInRule {
+interface StandInRule {
   name: string;
   enabled: boolean;
   /** Empty for all objects. */
