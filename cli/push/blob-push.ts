@@ -3,7 +3,7 @@ import type { ChunkBuffers } from "../chunk-buffers.ts";
 import { uploadBlob } from "../chunked-upload.ts";
 import type { Progress } from "../progress.ts";
 import type { RegistryClient } from "../registry-client.ts";
-import { RegistryAnswerError } from "../registry-error.ts";
+import { RegistryAnswerError, RegistryUnreachable } from "../registry-error.ts";
 import { UploadSession } from "../upload-session.ts";
 import type { SourceBlob } from "./image-source.ts";
 import type { UnfinishedUploads } from "./unfinished-uploads.ts";
@@ -32,6 +32,8 @@ export interface BlobTarget {
 
 /** Up to this length a blob goes in the request that would ask for a mount. */
 const mountedBytesMin = 1024 * 1024;
+/** By which a registry, or what stands before it, asks to be left alone for a while. */
+const busyStatuses: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 
 /**
  * Sees to it that the repository has a blob: asks whether it is there, goes on with a session that
@@ -119,6 +121,11 @@ async function isThere(
   return answer.status === 200;
 }
 
+function isForNow(error: unknown): boolean {
+  if (error instanceof RegistryUnreachable) return true;
+  return error instanceof RegistryAnswerError && busyStatuses.has(error.status);
+}
+
 async function earlierSession(
   { client, unfinished, signal }: BlobTarget,
   digest: Digest,
@@ -129,8 +136,10 @@ async function earlierSession(
     const session = await UploadSession.find(client, location, { signal });
     if (session !== undefined) return session;
   } catch (error) {
-    // Whatever the registry has against it, a new one may do.
-    if (!(error instanceof RegistryAnswerError)) throw error;
+    // A registry that is busy or away goes on with it later. Another host may have gone for good.
+    if (location.origin === client.url.origin && isForNow(error)) throw error;
+    // Whatever else there is against it, a new one may do.
+    if (!isForNow(error) && !(error instanceof RegistryAnswerError)) throw error;
   }
   await unfinished.forget(digest);
   return undefined;

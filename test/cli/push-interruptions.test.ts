@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { RunningRegistry } from "../standalone/running-registry.ts";
 import { Companion } from "./companion.ts";
 import { HeldRelay } from "./held-relay.ts";
+import { StandInRegistry } from "./stand-in-registry.ts";
 import { mediaTypes, noise, WrittenLayout, writeFolder } from "./written-image.ts";
 
 const chunkBytes = 256 * 1024;
@@ -122,6 +123,21 @@ describe("a push that Ctrl-C stops", () => {
     expect(await tagged()).toBe(image.digest);
   });
 
+  test("begins anew where the host that the session was on is no more", async () => {
+    const { source, image } = await writeLayout();
+    await stopAt(source, 0.5);
+    const [kept = ""] = await readdir(stateFolder());
+    const path = join(stateFolder(), kept);
+    const state = JSON.parse(await readFile(path, "utf8")) as { location: string };
+    const gone = await HeldRelay.start(registry.url);
+    const location = state.location.replace(relay.address, gone.address);
+    await gone.close();
+    await writeFile(path, JSON.stringify({ ...state, location }));
+    const { code, errors } = await start(source).ended;
+    expect({ code, errors }).toMatchObject({ code: 0 });
+    expect(await tagged()).toBe(image.digest);
+  });
+
   test("begins anew where what it sent was wrong and is mended", async () => {
     const { source, layer, image } = await writeLayout();
     const path = join(source, "blobs", layer.digest.replace(":", "/"));
@@ -133,6 +149,40 @@ describe("a push that Ctrl-C stops", () => {
     expect({ code, errors }).toMatchObject({ code: 0 });
     expect(await tagged()).toBe(image.digest);
   });
+});
+
+/** What is noted of uploads that did not end. */
+async function kept(): Promise<string[]> {
+  const names = await readdir(stateFolder());
+  return Promise.all(names.map((name) => readFile(join(stateFolder(), name), "utf8")));
+}
+
+test("a push keeps its session where the registry is too busy to tell of it", async () => {
+  const { source } = await writeLayout();
+  let sessions = 0;
+  const busy = await StandInRegistry.start(({ line }) => {
+    if (line === "GET /v2/") return { status: 200 };
+    if (line.startsWith("HEAD ")) return { status: 404 };
+    if (line.startsWith("PATCH ")) return { status: 400 };
+    if (!line.startsWith("POST ")) return { status: 503 };
+    sessions += 1;
+    const location = `/v2/${repository}/blobs/uploads/session-${sessions}`;
+    return { status: 202, headers: { location } };
+  });
+  const url = `${busy.url}/${repository}:v1`;
+  const environment = { HOME: folder, XDG_STATE_HOME: join(folder, "state") };
+  const push = () => Companion.run(["push", source, url, "--parallel", "1"], environment);
+  try {
+    expect(await push()).toMatchObject({ code: 1 });
+    const before = await kept();
+    const { code, errors } = await push();
+    expect({ code, errors }).toMatchObject({ code: 1 });
+    expect(errors).toContain("503");
+    expect(before[0]).toContain(`${repository}/blobs/uploads/session-1"`);
+    expect(await kept()).toEqual(before);
+  } finally {
+    await busy.close();
+  }
 });
 
 /** What docker login stores of alice. */
