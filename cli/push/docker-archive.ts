@@ -104,21 +104,26 @@ export async function openDockerArchive(
   };
 }
 
+function isWhole(name: string, wanted: string): boolean {
+  return name === wanted || name === `${wanted}:latest`;
+}
+
 function chooseArchived(
   images: readonly ArchivedImage[],
   { image, tag }: ImageSelection,
 ): ArchivedImage {
   const all = `there are ${images.flatMap(({ names }) => names).join(", ") || "images without a name"}`;
-  const isCalled = (wanted: string) => (candidate: ArchivedImage) =>
-    candidate.names.some(
-      (name) => [wanted, `${wanted}:latest`].includes(name) || name.endsWith(`/${wanted}`),
-    );
   if (image !== undefined) {
-    const named = images.find(isCalled(image));
-    if (named === undefined) throw new CommandError(`no image is ${image}: ${all}`);
-    return named;
+    const whole = images.filter(({ names }) => names.some((name) => isWhole(name, image)));
+    const ends = images.filter(({ names }) => names.some((name) => name.endsWith(`/${image}`)));
+    const named = whole.length > 0 ? whole : ends;
+    if (named[0] !== undefined && named.length === 1) return named[0];
+    throw new CommandError(`${named.length} images are ${image}: ${all}`);
   }
-  const tagged = images.filter(({ names }) => names.some((name) => name.endsWith(`:${tag}`)));
+  const tagged =
+    tag === undefined
+      ? []
+      : images.filter(({ names }) => names.some((name) => name.endsWith(`:${tag}`)));
   const [chosen] = images.length === 1 ? images : tagged;
   if (chosen !== undefined && (images.length === 1 || tagged.length === 1)) return chosen;
   throw new CommandError(`say by --image which one is to be pushed: ${all}`);
