@@ -12,10 +12,14 @@ import {
   toldError,
 } from "./registry-error.ts";
 
-/** Whose Authorization a request has. */
+/** Whose Authorization a request has: somebody else's, in place of the client's own. */
 export interface Authorization {
+  /** Undefined: they have none. */
   readonly header: string | undefined;
+  /** Where that is answered 401, the client's own is tried. */
   readonly ownAfter: boolean;
+  /** Where there is no own, none is tried: the id of an upload session may admit by itself. */
+  readonly noneAfter?: boolean;
 }
 
 /** A request to a registry. It may be sent several times, so its body is bytes, not a stream. */
@@ -25,10 +29,7 @@ export interface RegistryRequest {
   readonly path: string | URL;
   readonly headers?: Readonly<Record<string, string | string[]>>;
   readonly body?: Uint8Array | undefined;
-  /**
-   * Somebody else's Authorization header (or their having none) in place of the client's own.
-   * `ownAfter`: where that is answered 401, the client's own is tried.
-   */
+  /** One that was refused is not sent again with the requests that have the same object. */
   readonly authorization?: Authorization | undefined;
   /**
    * What is sent again by itself: "always" also after a broken connection or an answer 502, 503 or
@@ -64,6 +65,7 @@ const passingStatuses: ReadonlySet<number> = new Set([502, 503, 504]);
 const idempotentMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "PUT", "DELETE", "OPTIONS"]);
 const connectionsMax = 32;
 const triesDefault = 5;
+const ownAlone: Authorization = { header: undefined, ownAfter: true };
 const pausesMax = 30;
 const redirectsMax = 5;
 const sliceBytes = 256 * 1024;
@@ -79,6 +81,7 @@ export class RegistryClient {
   readonly #agent: Agent;
   readonly #credentials: CredentialSource;
   readonly #authorizer: RegistryAuthorizer;
+  readonly #refused = new WeakSet<Authorization>();
 
   /** @param url `https://registry.example.com`, or http; a path in it is not used */
   constructor(url: string | URL, options: RegistryClientOptions = {}) {
@@ -132,12 +135,24 @@ export class RegistryClient {
   async #authorized(request: RegistryRequest, url: URL): Promise<RegistryAnswer> {
     // A secret goes to the registry alone.
     if (url.origin !== this.url.origin) return this.#repeated(request, url, undefined);
-    const { header, ownAfter } = request.authorization ?? { header: undefined, ownAfter: true };
+    const { authorization = ownAlone } = request;
+    const { header, ownAfter, noneAfter = false } = authorization;
     const own = ownAfter ? this.#authorizer.held(useOf(request.method, url)) : undefined;
-    const first = header ?? own;
+    const given = this.#refused.has(authorization) ? undefined : header;
+    const first = given ?? own;
     const answer = await this.#repeated(request, url, first);
-    if (answer.status !== 401 || !ownAfter) return answer;
-    return this.#challenged(request, url, answer, first);
+    if (answer.status !== 401 || (!ownAfter && !(noneAfter && given !== undefined))) return answer;
+    const second = ownAfter
+      ? await this.#challenged(request, url, answer, first)
+      : await this.#bare(request, url, answer);
+    // A token ends in the middle of a layer: each chunk that is left would be sent twice.
+    if (second.status !== 401 && given !== undefined) this.#refused.add(authorization);
+    return second;
+  }
+
+  async #bare(request: RegistryRequest, url: URL, answer: RegistryAnswer): Promise<RegistryAnswer> {
+    await answer.body.dump();
+    return this.#repeated(request, url, undefined);
   }
 
   async #challenged(

@@ -107,9 +107,7 @@ export class UploadSession {
     limits: ChunkLimits = { min: undefined, max: undefined },
   ): Promise<UploadSession | undefined> {
     const session = new UploadSession(client, { location, offset: 0, limits }, terms);
-    if (!(await session.#ask())) return undefined;
-    session.#isAppended = session.offset > 0;
-    return session;
+    return (await session.#ask()) ? session : undefined;
   }
 
   /** Where the next request goes. */
@@ -145,6 +143,7 @@ export class UploadSession {
       if (sent.kind === "failed" && !(await this.#catchUp(sent, tries))) throw this.#lost();
       this.#expectWithin(start, end);
       tries = this.#offset > from || sent.kind === "shrunk" ? 0 : tries + 1;
+      if (tries === triesMax) throw gaveUp("it takes chunks and keeps nothing", from);
     }
   }
 
@@ -271,6 +270,8 @@ export class UploadSession {
     if (answer.status === 404) return false;
     this.#location = this.#locationIn(answer) ?? this.#location;
     this.#offset = offsetOf(answer) ?? this.#offset;
+    // A PUT that broke off may have left its first bytes.
+    if (this.#offset > 0) this.#isAppended = true;
     this.#terms.onKept?.(this.#location, this.#offset);
     this.#terms.onSent?.(this.#offset);
     return true;

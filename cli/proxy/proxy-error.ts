@@ -35,6 +35,13 @@ export function bodyTooLarge(bytesMax: number): ProxyError {
   return new ProxyError(tooLarge, `the body has more than ${bytesMax} bytes`, advice);
 }
 
+/** What a client is told whose token was refused with the bytes of an upload. */
+export function tokenEnded({ status, code, message, headers }: ProxyError, host: string): ProxyError {
+  // Docker shows the message alone.
+  const what = `${message}; a token that ends within a layer needs "docker login ${host}" where longshore proxy runs`;
+  return new ProxyError({ status, code }, what, "log in there, then push again", headers);
+}
+
 /** What a client is told of what was thrown. */
 export function proxyError(thrown: unknown): ProxyError {
   if (thrown instanceof ProxyError) return thrown;

@@ -6,7 +6,7 @@ import { RegistryUnreachable } from "../registry-error.ts";
 import { isLoopback } from "../registry-authorizer.ts";
 import { passedToClient, passedToRegistry } from "./passed-headers.ts";
 import { type ProxiedRequest, proxiedRequest } from "./proxied-request.ts";
-import { answerWithError, bodyTooLarge, ProxyError, proxyError } from "./proxy-error.ts";
+import { answerWithError, bodyTooLarge, ProxyError, proxyError, tokenEnded } from "./proxy-error.ts";
 import type { UploadRelay } from "./upload-relay.ts";
 
 export interface ProxyHandlerOptions {
@@ -43,7 +43,7 @@ export class ProxyHandler {
     } catch (error) {
       // Nobody is there to be told.
       if (request?.signal.aborted === true || response.destroyed) return;
-      const told = proxyError(error);
+      const told = this.#told(request, error);
       if (told.status >= 500) this.#say(incoming, error);
       answerWithError(response, told);
       request?.body.refuse();
@@ -116,14 +116,15 @@ export class ProxyHandler {
 
   /**
    * The client's own Authorization, else the proxy's. A token of the client's may end in the middle
-   * of an upload, which the client will not notice: there the proxy's follows.
+   * of an upload, which the client will not notice: there the proxy's follows, or none, as the
+   * session's own id admits where the registry has uploads go to another host.
    */
   async #authorization({ incoming, kind }: ProxiedRequest): Promise<Authorization> {
     const header = incoming.headers.authorization;
     const isOfSession = kind === "append" || kind === "commit";
     const mayUseOwn = header === undefined || isOfSession;
     const ownAfter = mayUseOwn && (await this.#options.client.hasCredentials());
-    return { header, ownAfter };
+    return { header, ownAfter, noneAfter: isOfSession };
   }
 
   #expectAllowed({ incoming, kind }: ProxiedRequest): void {
@@ -132,6 +133,14 @@ export class ProxyHandler {
     if (!isUploadsOnly || ["append", "commit", "session"].includes(kind)) return;
     const advice = `ask ${client.url.origin} for all else`;
     throw new ProxyError(denied, "here only the bytes of uploads are taken", advice);
+  }
+
+  #told(request: ProxiedRequest | undefined, error: unknown): ProxyError {
+    const told = proxyError(error);
+    const isUpload = request?.kind === "append" || request?.kind === "commit";
+    const isToken = /^bearer /i.test(request?.incoming.headers.authorization ?? "");
+    const isEnded = told.status === 401 && isUpload && isToken;
+    return isEnded ? tokenEnded(told, this.#options.client.url.host) : told;
   }
 
   #say({ method, url }: IncomingMessage, error: unknown): void {

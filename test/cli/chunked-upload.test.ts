@@ -41,3 +41,29 @@ test("an upload that is refused gives back the chunk that waited behind the refu
   const both = [await chunks.next(), await chunks.next()];
   expect(both.map(({ done }) => done)).toEqual([false, false]);
 });
+
+test("a registry that takes chunks and keeps nothing is given up on", async () => {
+  const { client } = await startRegistry(() => ({
+    status: 202,
+    headers: { location, range: "0--1" },
+  }));
+  const session = await UploadSession.begin(client, "team/app");
+  await expect(session.append(new Uint8Array(4))).rejects.toThrow("keeps nothing");
+});
+
+test("a PUT that broke off goes on after the bytes that are there", async () => {
+  let puts = 0;
+  const { stand, client } = await startRegistry((line) => {
+    if (line.startsWith("POST")) return { status: 202, headers: { location } };
+    if (line.startsWith("GET")) return { status: 204, headers: { location, range: "0-3" } };
+    puts += 1;
+    return { status: puts === 1 ? 500 : 201 };
+  });
+  const session = await UploadSession.begin(client, "team/app");
+  await session.commit("sha256:x", new Uint8Array(10));
+  const put = stand.asked.filter(({ line }) => line.startsWith("PUT"));
+  expect(put.map(({ length, headers }) => [length, headers["content-range"]])).toEqual([
+    [10, undefined],
+    [6, "4-9"],
+  ]);
+});

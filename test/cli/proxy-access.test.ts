@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { digestOf, RunningRegistry } from "../standalone/running-registry.ts";
-import { RunningProxy } from "./running-proxy.ts";
+import { errorOf, RunningProxy } from "./running-proxy.ts";
+import { StandInRegistry } from "./stand-in-registry.ts";
 import { noise } from "./written-image.ts";
 
 const users = {
@@ -140,5 +141,57 @@ describe.each(["basic", "token"])("a registry with %s", (type) => {
     proxy = await RunningProxy.start(registry.url, ["--host", "0.0.0.0"], given);
     expect(await push({})).toEqual([202, 201, 200]);
     expect(proxy.said).toContain("as alice");
+  });
+});
+
+describe("a token that ends in the middle of an upload, and a proxy without credentials", () => {
+  const chunkBytes = 64 * 1024;
+  const headers = { authorization: "Bearer ended" };
+  const location = "/v2/team/app/blobs/uploads/one";
+  const challenge = { "www-authenticate": 'Bearer realm="https://a.example",error="invalid_token"' };
+  const bytes = noise("ended", 3 * chunkBytes);
+  let stand: StandInRegistry;
+  let isSessionEnough: boolean;
+
+  beforeAll(async () => {
+    stand = await StandInRegistry.start(({ headers: { authorization } }) =>
+      isSessionEnough && authorization === undefined
+        ? { status: 202, headers: { location } }
+        : { status: 401, headers: challenge },
+    );
+  });
+  afterAll(async () => {
+    await stand.close();
+  });
+
+  async function patch() {
+    stand.asked.length = 0;
+    isSessionEnough = true;
+    proxy = await RunningProxy.start(stand.url, ["--chunk-size", `${chunkBytes}`]);
+    return proxy.begin("team/app");
+  }
+
+  test("goes on by the session's id where that is enough, each chunk sent once but the first", async () => {
+    const path = await patch();
+    expect((await proxy?.ask(`PATCH ${path}`, { headers, body: bytes }))?.status).toBe(202);
+    const sent = stand.asked.filter(({ line }) => line.startsWith("PATCH"));
+    expect(sent.map((one) => [one.headers["content-range"], one.headers.authorization])).toEqual([
+      ["0-65535", "Bearer ended"],
+      ["0-65535", undefined],
+      ["65536-131071", undefined],
+      ["131072-196607", undefined],
+    ]);
+  });
+
+  test("says where to log in else", async () => {
+    const path = await patch();
+    isSessionEnough = false;
+    const refused = await proxy?.ask(`PATCH ${path}`, { headers, body: bytes });
+    if (refused === undefined) throw new Error("no proxy");
+    expect([refused.status, refused.headers["www-authenticate"]]).toEqual([
+      401,
+      challenge["www-authenticate"],
+    ]);
+    expect(errorOf(refused).message).toContain(`docker login ${new URL(stand.url).host}`);
   });
 });
