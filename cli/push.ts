@@ -89,7 +89,11 @@ async function push(argument: string, url: string, options: PushOptions): Promis
   const progress = progressTo(process.stderr, { isQuiet: options.quiet ?? false });
   const interruption = new AbortController();
   const interrupt = () => {
-    if (interruption.signal.aborted) process.exit(exitCodes.interrupted);
+    if (interruption.signal.aborted) {
+      // The cursor is hidden while there are bars.
+      progress.close();
+      process.exit(exitCodes.interrupted);
+    }
     interruption.abort();
   };
   process.on("SIGINT", interrupt);

@@ -152,7 +152,7 @@ describe("a push that Ctrl-C stops", () => {
 });
 
 /** What is noted of uploads that did not end. */
-async function kept(): Promise<string[]> {
+async function notedUploads(): Promise<string[]> {
   const names = await readdir(stateFolder());
   return Promise.all(names.map((name) => readFile(join(stateFolder(), name), "utf8")));
 }
@@ -174,12 +174,12 @@ test("a push keeps its session where the registry is too busy to tell of it", as
   const push = () => Companion.run(["push", source, url, "--parallel", "1"], environment);
   try {
     expect(await push()).toMatchObject({ code: 1 });
-    const before = await kept();
+    const before = await notedUploads();
     const { code, errors } = await push();
     expect({ code, errors }).toMatchObject({ code: 1 });
     expect(errors).toContain("503");
     expect(before[0]).toContain(`${repository}/blobs/uploads/session-1"`);
-    expect(await kept()).toEqual(before);
+    expect(await notedUploads()).toEqual(before);
   } finally {
     await busy.close();
   }

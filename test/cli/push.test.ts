@@ -294,30 +294,35 @@ describe("which image of several", () => {
   });
 });
 
-describe("which image of several that docker save wrote", () => {
-  /** An archive of two images, with these names. */
-  const two = async (first: string, second: string) => {
-    const files = new Map<string, Uint8Array>();
-    const lists = [first, second].map((name) => {
-      const image = savedImage(name, []);
-      // A config of its own: the name is no field of it.
-      const config = JSON.stringify({
-        ...(JSON.parse(String([...image.values()][0])) as object),
-        author: name,
-      });
-      const Config = `${digestOf(config).slice("sha256:".length)}.json`;
-      files.set(Config, Buffer.from(config));
-      return { Config, RepoTags: [name], Layers: [] };
+/** An archive of two images, with these names. */
+async function twoSavedImages(first: string, second: string): Promise<string> {
+  const files = new Map<string, Uint8Array>();
+  const lists = [first, second].map((name) => {
+    const image = savedImage(name, []);
+    // A config of its own: the name is no field of it.
+    const config = JSON.stringify({
+      ...(JSON.parse(String([...image.values()][0])) as object),
+      author: name,
     });
-    files.set("manifest.json", Buffer.from(JSON.stringify(lists)));
-    return writeArchive(tar(), files);
-  };
+    const Config = `${digestOf(config).slice("sha256:".length)}.json`;
+    files.set(Config, Buffer.from(config));
+    return { Config, RepoTags: [name], Layers: [] };
+  });
+  files.set("manifest.json", Buffer.from(JSON.stringify(lists)));
+  return writeArchive(tar(), files);
+}
+
+describe("which image of several that docker save wrote", () => {
   test.each([
     ["the whole name", ["app:1", "team/app:1"], ["--image", "app:1"], ":v1", "app:1"],
     ["the end of a name", ["app:1", "team/web:1"], ["--image", "web:1"], ":v1", "team/web:1"],
     ["the target's tag", ["app:1", "app:2"], [], ":2", "app:2"],
   ])("is told by %s", async (_, names, options, reference, expected) => {
-    await pushed(await two(names[0] ?? "", names[1] ?? ""), target(reference), ...options);
+    await pushed(
+      await twoSavedImages(names[0] ?? "", names[1] ?? ""),
+      target(reference),
+      ...options,
+    );
     const { bytes } = await bytesAt(`manifests/${reference.slice(1)}`);
     const { config } = JSON.parse(bytes.toString()) as { config: { digest: string } };
     const stored = await bytesAt(`blobs/${config.digest}`);
@@ -328,7 +333,7 @@ describe("which image of several that docker save wrote", () => {
     ["the end of both names", ["a/app:1", "b/app:1"], ["--image", "app:1"], ":v1"],
     ["nothing, for a digest", ["app:undefined", "app:2"], [], `@${digestOf("x")}`],
   ])("is asked for where it is told by %s", async (_, names, options, reference) => {
-    const source = await two(names[0] ?? "", names[1] ?? "");
+    const source = await twoSavedImages(names[0] ?? "", names[1] ?? "");
     const { code, errors } = await push(source, target(reference), ...options);
     expect({ code, errors }).toMatchObject({ code: 1 });
     expect(errors).toContain(`there are ${names.join(", ")}`);
@@ -372,7 +377,6 @@ test.each([
   expect(originsOf(annotations).get("registry.example.com")).toEqual(expected);
 });
 
-/** What can't be written, by the variable that says where it is. */
 test.each([
   ["TMPDIR", "ENOENT", "set TMPDIR to a folder with room"],
   ["XDG_STATE_HOME", "ENOTDIR", "set XDG_STATE_HOME to a folder that can be written to"],
