@@ -36,7 +36,10 @@ export function bodyTooLarge(bytesMax: number): ProxyError {
 }
 
 /** What a client is told whose token was refused with the bytes of an upload. */
-export function tokenEnded({ status, code, message, headers }: ProxyError, host: string): ProxyError {
+export function tokenEnded(
+  { status, code, message, headers }: ProxyError,
+  host: string,
+): ProxyError {
   // Docker shows the message alone.
   const what = `${message}; a token that ends within a layer needs "docker login ${host}" where longshore proxy runs`;
   return new ProxyError({ status, code }, what, "log in there, then push again", headers);

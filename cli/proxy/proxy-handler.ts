@@ -6,7 +6,13 @@ import { RegistryUnreachable } from "../registry-error.ts";
 import { isLoopback } from "../registry-authorizer.ts";
 import { passedToClient, passedToRegistry } from "./passed-headers.ts";
 import { type ProxiedRequest, proxiedRequest } from "./proxied-request.ts";
-import { answerWithError, bodyTooLarge, ProxyError, proxyError, tokenEnded } from "./proxy-error.ts";
+import {
+  answerWithError,
+  bodyTooLarge,
+  ProxyError,
+  proxyError,
+  tokenEnded,
+} from "./proxy-error.ts";
 import type { UploadRelay } from "./upload-relay.ts";
 
 export interface ProxyHandlerOptions {

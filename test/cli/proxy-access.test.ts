@@ -148,7 +148,9 @@ describe("a token that ends in the middle of an upload, and a proxy without cred
   const chunkBytes = 64 * 1024;
   const headers = { authorization: "Bearer ended" };
   const location = "/v2/team/app/blobs/uploads/one";
-  const challenge = { "www-authenticate": 'Bearer realm="https://a.example",error="invalid_token"' };
+  const challenge = {
+    "www-authenticate": 'Bearer realm="https://a.example",error="invalid_token"',
+  };
   const bytes = noise("ended", 3 * chunkBytes);
   let stand: StandInRegistry;
   let isSessionEnough: boolean;
