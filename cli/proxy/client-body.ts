@@ -3,6 +3,8 @@ import { Garbage } from "./garbage.ts";
 
 /** What is left of a refused body is read for so long, or the client might not see the answer. */
 const lingerMs = 10_000;
+/** A client that sends nothing for so long is cut off: it may hold a chunk that others wait for. */
+const idleMsMax = 300_000;
 
 const garbage = new Garbage();
 
@@ -11,23 +13,29 @@ export class ClientBody implements AsyncIterable<Uint8Array> {
   /** In bytes; undefined for a stream (`Transfer-Encoding: chunked`). */
   readonly length: number | undefined;
   readonly #request: IncomingMessage;
+  readonly #idleMsMax: number;
   #isRefused = false;
 
-  constructor(request: IncomingMessage) {
+  constructor(request: IncomingMessage, idleMs = idleMsMax) {
     this.#request = request;
+    this.#idleMsMax = idleMs;
     const { "content-length": length, "transfer-encoding": encoding } = request.headers;
     this.length = encoding === undefined ? Number(length ?? 0) : undefined;
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
+    let idle = this.#idle();
     try {
       // The connection has to stay, for the answer.
       for await (const piece of this.#request.iterator({ destroyOnReturn: false })) {
+        clearTimeout(idle);
         const { length } = piece as Buffer;
         if (!this.#isRefused) yield piece as Buffer;
         garbage.left(length);
+        idle = this.#idle();
       }
     } finally {
+      clearTimeout(idle);
       if (this.#isRefused) this.#request.resume();
     }
   }
@@ -53,6 +61,11 @@ export class ClientBody implements AsyncIterable<Uint8Array> {
       pieces.push(piece);
     }
     return Buffer.concat(pieces);
+  }
+
+  #idle(): NodeJS.Timeout {
+    const why = `the client has sent nothing for ${this.#idleMsMax / 1000} s`;
+    return setTimeout(() => this.#request.destroy(new Error(why)), this.#idleMsMax).unref();
   }
 
   /** Drops what is still to come; a client that does not end is cut off after a while. */

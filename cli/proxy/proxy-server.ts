@@ -6,6 +6,8 @@ import type { ProxyHandler } from "./proxy-handler.ts";
 
 /** Idle connections of clients are kept for so long. */
 const keepAliveMs = 65_000;
+/** Without a limit of the whole request node has none of its head, either. */
+const headMsMax = 60_000;
 
 /** The listening side of a proxy. */
 export class ProxyServer {
@@ -21,7 +23,11 @@ export class ProxyServer {
     { host, port }: { readonly host: string; readonly port: number },
   ): Promise<ProxyServer> {
     // A layer may take hours.
-    const server = createServer({ requestTimeout: 0, keepAlive: true });
+    const server = createServer({
+      requestTimeout: 0,
+      headersTimeout: headMsMax,
+      keepAlive: true,
+    });
     server.keepAliveTimeout = keepAliveMs;
     server.listen(port, host);
     try {
