@@ -77,6 +77,26 @@ export async function storedCredentials(
   return undefined;
 }
 
+/**
+ * A source whose answer is kept for a while: somebody may log in, a helper's secret may be one that
+ * ends.
+ */
+export function remembered(source: CredentialSource): CredentialSource {
+  const foundMs = 60_000;
+  const emptyMs = 10_000;
+  let asked: ReturnType<CredentialSource> | undefined;
+  let askedMs = 0;
+  return async () => {
+    if (asked !== undefined) {
+      const found = await asked.catch(() => undefined);
+      if (Date.now() - askedMs < (found === undefined ? emptyMs : foundMs)) return asked;
+    }
+    askedMs = Date.now();
+    asked = source();
+    return asked;
+  };
+}
+
 interface StoredAuth {
   readonly auth?: string;
   readonly identitytoken?: string;

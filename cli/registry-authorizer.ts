@@ -128,6 +128,15 @@ export class RegistryAuthorizer {
   }
 }
 
+/** What a token is for: tokens are scoped by repository, and by what is done in it. */
+export function useOf(method: string, { pathname }: URL): string {
+  const name = /^\/v2\/(.+)\/(?:blobs|manifests|tags|referrers)\//.exec(pathname)?.[1] ?? pathname;
+  const isRead = method === "GET" || method === "HEAD";
+  const isUpload = pathname.includes("/blobs/uploads/");
+  if (isRead && !isUpload) return `pull ${name}`;
+  return method === "DELETE" && !isUpload ? `delete ${name}` : `push ${name}`;
+}
+
 /** True for a name or address of this machine. */
 export function isLoopback(hostname: string): boolean {
   return (

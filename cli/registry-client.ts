@@ -1,15 +1,16 @@
 import { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, type Dispatcher, request as send } from "undici";
-import type { CredentialSource } from "./credentials.ts";
+import { type CredentialSource, remembered } from "./credentials.ts";
 import { CommandError } from "./exit-codes.ts";
 import { backoffMs, Pace } from "./pace.ts";
-import { RegistryAuthorizer, type TokenRequest } from "./registry-authorizer.ts";
+import { RegistryAuthorizer, type TokenRequest, useOf } from "./registry-authorizer.ts";
 import {
   isPassing,
   RegistryAnswerError,
   RegistryUnreachable,
   toldError,
+  withoutSession,
 } from "./registry-error.ts";
 
 /** Whose Authorization a request has: somebody else's, in place of the client's own. */
@@ -260,7 +261,7 @@ export async function answerError(
 ): Promise<RegistryAnswerError> {
   const body = await limitedText(answer.body).catch(() => "");
   const told = toldError(answer.status, headerOf(answer, "content-type") ?? "", body);
-  const url = `${answer.url.origin}${answer.url.pathname}`;
+  const url = `${answer.url.origin}${withoutSession(answer.url.pathname)}`;
   const names = ["range", "location", "www-authenticate", "retry-after"];
   const headers = Object.fromEntries(names.map((name) => [name, headerOf(answer, name)]));
   return new RegistryAnswerError({ method, url }, told, headers);
@@ -288,15 +289,6 @@ function registryUrl(url: string | URL): URL {
   return new URL(parsed.origin);
 }
 
-/** What a token is for: tokens are scoped by repository, and by what is done in it. */
-function useOf(method: string, { pathname }: URL): string {
-  const name = /^\/v2\/(.+)\/(?:blobs|manifests|tags|referrers)\//.exec(pathname)?.[1] ?? pathname;
-  const isRead = method === "GET" || method === "HEAD";
-  const isUpload = pathname.includes("/blobs/uploads/");
-  if (isRead && !isUpload) return `pull ${name}`;
-  return method === "DELETE" && !isUpload ? `delete ${name}` : `push ${name}`;
-}
-
 /** Small pieces of a body, so that a connection that takes them slowly is seen to take them. */
 function slices(body: Uint8Array, onSent: ((bytes: number) => void) | undefined): Readable {
   function* pieces() {
@@ -307,20 +299,4 @@ function slices(body: Uint8Array, onSent: ((bytes: number) => void) | undefined)
     onSent?.(body.length);
   }
   return Readable.from(pieces(), { objectMode: false, highWaterMark: sliceBytes });
-}
-
-/** A source whose answer is kept; one that had none is asked again after a while. */
-function remembered(source: CredentialSource): CredentialSource {
-  const emptyMs = 10_000;
-  let asked: ReturnType<CredentialSource> | undefined;
-  let askedMs = 0;
-  return async () => {
-    if (asked !== undefined) {
-      const found = await asked.catch(() => undefined);
-      if (found !== undefined || Date.now() - askedMs < emptyMs) return asked;
-    }
-    askedMs = Date.now();
-    asked = source();
-    return asked;
-  };
 }

@@ -39,6 +39,11 @@ export class RegistryAnswerError extends CommandError {
   }
 }
 
+/** A path without most of an upload session's id: who reads it elsewhere might send to the session. */
+export function withoutSession(path: string): string {
+  return path.replace(/(\/blobs\/uploads\/[^/]{8})[^/]+/, "$1...");
+}
+
 /** No answer came: the connection could not be made, or broke, as often as it was tried. */
 export class RegistryUnreachable extends CommandError {
   constructor(host: string, cause: unknown) {

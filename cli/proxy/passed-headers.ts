@@ -18,11 +18,19 @@ const ofConnection: ReadonlySet<string> = new Set([
 /** What is the proxy's own to say. */
 const own = /^(?:host|authorization|content-length|content-range|forwarded|x-forwarded-.*)$/;
 
+/** True for a header of this connection alone, also by what its Connection header names. */
+function isOfConnection(name: string, connection: string | string[] | undefined): boolean {
+  if (ofConnection.has(name)) return true;
+  const named = String(connection ?? "").toLowerCase();
+  return named.split(",").some((one) => one.trim() === name);
+}
+
 /** The headers of a client's request that go on to the registry. */
 export function passedToRegistry(headers: IncomingHttpHeaders): Record<string, string | string[]> {
   const passed: Record<string, string | string[]> = {};
   for (const [name, value] of Object.entries(headers)) {
-    if (value !== undefined && !ofConnection.has(name) && !own.test(name)) passed[name] = value;
+    if (value === undefined || own.test(name)) continue;
+    if (!isOfConnection(name, headers.connection)) passed[name] = value;
   }
   return passed;
 }
@@ -31,7 +39,8 @@ export function passedToRegistry(headers: IncomingHttpHeaders): Record<string, s
 export function passedToClient({ headers }: RegistryAnswer, registry: URL): OutgoingHttpHeaders {
   const passed: OutgoingHttpHeaders = {};
   for (const [name, value] of Object.entries(headers)) {
-    if (value !== undefined && !ofConnection.has(name)) passed[name] = value;
+    if (value === undefined || isOfConnection(name, headers["connection"])) continue;
+    passed[name] = value;
   }
   const { location, link } = passed;
   if (typeof location === "string") passed["location"] = relativeLocation(location, registry);

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
 import type { Progress } from "../progress.ts";
 import type { Authorization, RegistryAnswer, RegistryClient } from "../registry-client.ts";
-import { RegistryUnreachable } from "../registry-error.ts";
+import { RegistryUnreachable, withoutSession } from "../registry-error.ts";
 import { isLoopback } from "../registry-authorizer.ts";
 import { passedToClient, passedToRegistry } from "./passed-headers.ts";
 import { type ProxiedRequest, proxiedRequest } from "./proxied-request.ts";
@@ -82,7 +82,9 @@ export class ProxyHandler {
     if (answer.status === 202) await uploads.began(answer);
     // Here there is no limit to tell of.
     const { "oci-chunk-max-length": _max, warning: _warning, ...headers } = answer.headers;
-    return this.#pass(request, { ...answer, headers, url: client.url });
+    // The body of a 202 is read by then.
+    const length = answer.status === 202 ? { "content-length": "0" } : {};
+    return this.#pass(request, { ...answer, headers: { ...headers, ...length }, url: client.url });
   }
 
   async #forward(request: ProxiedRequest, by: Authorization): Promise<void> {
@@ -153,7 +155,7 @@ export class ProxyHandler {
     const isKnown = error instanceof Error && error.constructor !== Error;
     const text = error instanceof Error ? error.message : String(error);
     const stack = isKnown || !(error instanceof Error) ? "" : `\n${error.stack}`;
-    const path = (url ?? "").replace(/\?.*$/, "");
+    const path = withoutSession((url ?? "").replace(/\?.*$/, ""));
     const wait = error instanceof RegistryUnreachable ? "" : stack;
     this.#options.progress.line(`${method} ${path}: ${text}${wait}`);
   }
@@ -167,7 +169,9 @@ function expectFromHere({ headers }: IncomingMessage): void {
   const host = (headers.host ?? "").replace(/:\d+$/, "");
   // Docker Desktop's name for the machine that it runs on.
   const isNamed = isLoopback(host) || host === "host.docker.internal";
-  if (isNamed && headers.origin === undefined) return;
+  // An image or a script of a page is asked for without Origin.
+  const site = headers["sec-fetch-site"] ?? "none";
+  if (isNamed && headers.origin === undefined && site === "none") return;
   const what = isNamed ? "a web page" : `Host "${host.slice(0, 100)}"`;
   const advice = "name the proxy 127.0.0.1, or run it with --host for others";
   throw new ProxyError(denied, `${what} may not use this proxy`, advice);

@@ -3,8 +3,14 @@ import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { givenCredentials, passwordFromStdin, storedCredentials } from "../../cli/credentials.ts";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import {
+  type Credentials,
+  givenCredentials,
+  passwordFromStdin,
+  remembered,
+  storedCredentials,
+} from "../../cli/credentials.ts";
 
 const host = "registry.example.com";
 const auth = Buffer.from("alice:a:b").toString("base64");
@@ -115,4 +121,22 @@ test.each([[{ username: "a" }], [{ password: "b" }]])(
 test("a password of standard input has no line's end", async () => {
   expect(await passwordFromStdin(Readable.from(["pass", "word\n"]))).toBe("password");
   await expect(passwordFromStdin(Readable.from(["\n"]))).rejects.toThrow("pipe the password");
+});
+
+test.each<[string, Credentials | undefined, number, number]>([
+  ["that were found, a minute", { kind: "identity", token: "t" }, 59_000, 61_000],
+  ["that were not there, ten seconds", undefined, 9000, 11_000],
+])("credentials are remembered: those %s", async (_which, found, keptMs, askedAgainMs) => {
+  const source = vi.fn(async () => found);
+  const kept = remembered(source);
+  vi.useFakeTimers({ toFake: ["Date"], now: 0 });
+  try {
+    await kept();
+    vi.setSystemTime(keptMs);
+    expect([await kept(), source.mock.calls.length]).toEqual([found, 1]);
+    vi.setSystemTime(askedAgainMs);
+    expect([await kept(), source.mock.calls.length]).toEqual([found, 2]);
+  } finally {
+    vi.useRealTimers();
+  }
 });

@@ -165,3 +165,36 @@ test("an upload that another host is named for stays here", async () => {
   const proxy = await startProxy(stand.url);
   expect(await proxy.begin("team/app")).toBe("/v2/team/app/blobs/uploads/one");
 });
+
+test("an answer with a body begins an upload as one without", async () => {
+  const location = "/v2/team/app/blobs/uploads/one";
+  const stand = await startRegistry(() => ({ status: 202, headers: { location }, body: "{}" }));
+  const proxy = await startProxy(stand.url);
+  expect(await proxy.begin("team/app")).toBe(location);
+});
+
+test("headers that Connection names end here, on either side", async () => {
+  const stand = await startRegistry(() => ({
+    status: 200,
+    headers: { connection: "close, X-Hop", "x-hop": "1", "x-end": "2" },
+  }));
+  const proxy = await startProxy(stand.url);
+  const headers = { connection: "X-Mine", "x-mine": "1", "x-end": "2" };
+  const answer = await proxy.ask("GET /v2/", { headers });
+  expect([answer.headers["x-hop"], answer.headers["x-end"]]).toEqual([undefined, "2"]);
+  const asked = stand.asked[0]?.headers ?? {};
+  expect([asked["x-mine"], asked["x-end"]]).toEqual([undefined, "2"]);
+});
+
+test("what the proxy says has no upload session's id, which admits to it", async () => {
+  const location = "/v2/team/app/blobs/uploads/abcdefgh-and-the-rest";
+  const stand = await startRegistry((line) =>
+    line.startsWith("POST") ? { status: 202, headers: { location } } : { status: 403 },
+  );
+  const proxy = await startProxy(stand.url);
+  await proxy.begin("team/app");
+  const refused = await proxy.ask(`PUT ${location}?digest=none`, { body: Buffer.from("bytes") });
+  expect(refused.status).toBe(403);
+  expect(proxy.said).toContain("/blobs/uploads/abcdefgh...");
+  expect(proxy.said).not.toContain("and-the-rest");
+});

@@ -305,6 +305,8 @@ describe("who may use it", () => {
   test.each([
     ["a page's own name that resolves here", { host: "evil.example" }, 403],
     ["a web page", { origin: "https://evil.example" }, 403],
+    ["an image of a web page", { "sec-fetch-site": "cross-site" }, 403],
+    ["a browser's address bar", { "sec-fetch-site": "none" }, 200],
     ["localhost", { host: "localhost:5050" }, 200],
     ["Docker Desktop", { host: "host.docker.internal:5050" }, 200],
   ])("%s: %j", async (_who, headers, status) => {
