@@ -64,8 +64,10 @@ export class ClientBody implements AsyncIterable<Uint8Array> {
   }
 
   #idle(): NodeJS.Timeout {
-    const why = `the client has sent nothing for ${this.#idleMsMax / 1000} s`;
-    return setTimeout(() => this.#request.destroy(new Error(why)), this.#idleMsMax).unref();
+    const seconds = this.#idleMsMax / 1000;
+    const cut = () =>
+      this.#request.destroy(new Error(`the client has sent nothing for ${seconds} s`));
+    return setTimeout(cut, this.#idleMsMax).unref();
   }
 
   /** Drops what is still to come; a client that does not end is cut off after a while. */
