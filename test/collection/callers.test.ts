@@ -192,3 +192,39 @@ test("who may see nothing is not told whether a collection runs", async () => {
   expect((await sendTo(users, "POST", "/_gc", { headers: alice })).status).toBe(409);
   expect((await send("GET", "/_gc")).status).toBe(200);
 });
+
+describe("a page of a browser", () => {
+  const page = { headers: { Origin: "https://evil.example.com" } };
+  const changing = [
+    "POST /_gc",
+    "POST /_gc?force=true",
+    "POST /_empty",
+    "POST /_scrub",
+    "DELETE /_scrub",
+  ];
+
+  test.each(changing)("may not %s", async (request) => {
+    const [method = "", path = ""] = request.split(" ");
+    const response = await send(method, path, page);
+    expect(response.status).toBe(403);
+    expect(await response.text()).toContain("REGISTRY_CORS_ORIGINS");
+  });
+
+  test.each([
+    ["https://evil.example.com", "*", 403],
+    ["null", "*", 403],
+    ["https://ui.example.com", "https://ui.example.com", 400],
+    ["https://evil.example.com", "https://ui.example.com", 403],
+  ])("of %s, where pages of %s may use the registry, gets %d", async (origin, origins, status) => {
+    const variables = { REGISTRY_CORS_ORIGINS: origins };
+    const response = await sendTo(variables, "POST", "/_gc?force=wrong", {
+      headers: { Origin: origin },
+    });
+    await response.text();
+    expect(response.status).toBe(status);
+  });
+
+  test("may look", async () => {
+    expect((await send("GET", "/_stats", page)).status).toBe(200);
+  });
+});

@@ -27,6 +27,7 @@ export type Need =
 /** A handler that is reached only by who may: each route is one, so that none is forgotten. */
 export function guarded(need: Need, handler: RouteHandler): RouteHandler {
   return async (context) => {
+    if (need === "administer") refusePage(context);
     if (need !== "public") await admit(context, need);
     return handler(context);
   };
@@ -60,6 +61,23 @@ export function mayPush(
 ): boolean {
   const action: Action = { kind: "repository", repository, use: "push" };
   return decide({ type: access.type, policy }, caller, action).kind === "allow";
+}
+
+/**
+ * Any page may have a browser send a POST without asking here first (the Fetch standard's simple
+ * requests), to a registry on its user's machine or with a password that the browser remembers. It
+ * says in Origin that a page did it: only those of REGISTRY_CORS_ORIGINS by name may administer.
+ * @throws RegistryError DENIED
+ */
+function refusePage({ req, var: { configuration } }: RegistryContext): void {
+  const origin = req.header("Origin");
+  if (origin === undefined || req.method === "GET" || req.method === "HEAD") return;
+  const { corsOrigins } = configuration;
+  if (corsOrigins !== "*" && corsOrigins.includes(origin)) return;
+  throw new RegistryError(
+    "DENIED",
+    `a page of ${origin.slice(0, 100)}, which REGISTRY_CORS_ORIGINS does not name`,
+  );
 }
 
 /** @throws RegistryError UNAUTHORIZED, DENIED, NAME_INVALID */
