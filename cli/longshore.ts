@@ -3,6 +3,7 @@
 import { Command, CommanderError } from "commander";
 import { doctorCommand } from "./doctor.ts";
 import { CommandError, exitCodes } from "./exit-codes.ts";
+import { printable } from "./printable.ts";
 import { proxyCommand } from "./proxy.ts";
 import { pushCommand } from "./push.ts";
 import { setupCommand } from "./setup.ts";
@@ -30,7 +31,7 @@ try {
   if (error instanceof CommanderError) {
     process.exitCode = error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
   } else if (error instanceof CommandError) {
-    process.stderr.write(`longshore: ${error.message}\n`);
+    process.stderr.write(`longshore: ${printable(error.message)}\n`);
     process.exitCode = exitCodes.failed;
   } else {
     throw error;

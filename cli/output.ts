@@ -1,3 +1,5 @@
+import { printable } from "./printable.ts";
+
 /** Where a command writes: what it found to `out`, what it does to `progress`. */
 export interface Output {
   /** With `--json`, one JSON value and nothing else goes to standard output. */
@@ -14,8 +16,8 @@ export interface Output {
 export function processOutput(isJson: boolean): Output {
   return {
     isJson,
-    line: (text) => void (isJson || process.stdout.write(`${text}\n`)),
-    progress: (text) => void process.stderr.write(`${text}\n`),
+    line: (text) => void (isJson || process.stdout.write(`${printable(text)}\n`)),
+    progress: (text) => void process.stderr.write(`${printable(text)}\n`),
     result: (value) => void (isJson && process.stdout.write(`${JSON.stringify(value)}\n`)),
   };
 }

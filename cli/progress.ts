@@ -1,5 +1,6 @@
 import { clearInterval, setInterval } from "node:timers";
 import { MultiBar, type SingleBar } from "cli-progress";
+import { printable } from "./printable.ts";
 
 /** One blob on its way. */
 export interface Transfer {
@@ -129,7 +130,7 @@ class QuietProgress implements Progress {
   }
 
   line(text: string): void {
-    this.stream.write(`${text}\n`);
+    this.stream.write(`${printable(text)}\n`);
   }
 
   close(): void {}
@@ -198,7 +199,7 @@ class ProgressBars extends QuietProgress {
 
   override line(text: string): void {
     if (this.#bars === undefined) super.line(text);
-    else this.#bars.log(`${text}\n`);
+    else this.#bars.log(`${printable(text)}\n`);
   }
 
   override close(): void {
