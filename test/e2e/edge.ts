@@ -27,7 +27,7 @@ const page = [
 ].join("\r\n");
 
 /** The limit of Free and Pro zones. */
-export const planBodyBytesMax = 100_000_000;
+const planBodyBytesMax = 100_000_000;
 
 /** Headers that are about one connection, and not passed to the next (RFC 9110, section 7.6.1). */
 const connectionHeaders = new Set(["connection", "keep-alive", "proxy-connection"]);
