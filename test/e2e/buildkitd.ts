@@ -15,6 +15,8 @@ export interface Build {
   readonly mediaTypes: "OCI" | "docker";
   /** Further flags, such as those of caches. */
   readonly flags?: readonly string[];
+  /** The folder of docker's configuration that says who asks; nobody, where there is none. */
+  readonly accounts?: string;
 }
 
 /** A running BuildKit. */
@@ -55,7 +57,7 @@ export class Buildkitd {
   }
 
   /** Builds an image and pushes it, by the Dockerfile frontend that is part of the daemon. */
-  async build({ context, image, mediaTypes, flags = [] }: Build): Promise<Output> {
+  async build({ context, image, mediaTypes, flags = [], accounts }: Build): Promise<Output> {
     const oci = `oci-mediatypes=${mediaTypes === "OCI"}`;
     return run(
       tools.buildctl,
@@ -70,7 +72,7 @@ export class Buildkitd {
         ...flags,
       ],
       // An empty configuration: nobody's credentials get into a test.
-      { env: { DOCKER_CONFIG: join(this.#folder, "client") } },
+      { env: { DOCKER_CONFIG: accounts ?? join(this.#folder, "client") } },
     );
   }
 

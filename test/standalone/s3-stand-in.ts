@@ -60,7 +60,12 @@ export class S3StandIn {
       bytes === undefined ? refused(refusal ?? "404 NoSuchKey") : partOf(bytes, range);
     this.requests.push({ method: request.method ?? "", key, range, status });
     const contentType = url.searchParams.get("response-content-type") ?? "binary/octet-stream";
-    response.writeHead(status, { "Content-Type": contentType, ...headers });
+    response.writeHead(status, {
+      "Content-Type": contentType,
+      "Content-Length": Buffer.byteLength(body),
+      "Accept-Ranges": "bytes",
+      ...headers,
+    });
     response.end(body);
   }
 
