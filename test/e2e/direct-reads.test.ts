@@ -3,7 +3,7 @@
  * which a stand-in for R2's S3 API checks. As S3 does, it refuses a request that comes with the
  * credentials for the registry as well.
  */
-import { writeFile } from "node:fs/promises";
+import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { objectBytes } from "../soak/bucket.ts";
@@ -20,24 +20,24 @@ import { readImage, readManifest } from "./remote-image.ts";
 import { readSavedImage } from "./saved-image.ts";
 
 /** Who pushes what a client can pull: charts and artifacts are no images. */
-type Publisher = "regctl" | "helm" | "ORAS for Python";
+type Publisher = "crane" | "helm" | "ORAS for Python";
 
 const clients: readonly (readonly [client: ImageClientName, publisher: Publisher])[] = [
-  ["docker 20.10", "regctl"],
-  ["docker 29", "regctl"],
-  ["containerd 1.6", "regctl"],
-  ["containerd 2.4", "regctl"],
-  ["containerd 2.4 by hosts.toml", "regctl"],
-  ["podman", "regctl"],
-  ["skopeo", "regctl"],
-  ["crane", "regctl"],
-  ["regctl", "regctl"],
+  ["docker 20.10", "crane"],
+  ["docker 29", "crane"],
+  ["containerd 1.6", "crane"],
+  ["containerd 2.4", "crane"],
+  ["containerd 2.4 by hosts.toml", "crane"],
+  ["podman", "crane"],
+  ["skopeo", "crane"],
+  ["crane", "crane"],
+  ["regctl", "crane"],
   ["helm", "helm"],
   ["ORAS for Python", "ORAS for Python"],
 ];
 
 const repositories: Readonly<Record<Publisher, string>> = {
-  regctl: "direct/image",
+  crane: "direct/image",
   helm: "direct/chart",
   "ORAS for Python": "direct/artifact",
 };
@@ -63,7 +63,7 @@ beforeAll(async () => {
   folder = await cleanup.folder();
   layers = [
     await makeLayer(folder, { seed: "small", bytes: 1000 }),
-    // It lies in two parts.
+    // A whole part and some more: crane's PATCH makes two of it.
     await makeLayer(folder, { seed: "large", bytes: 9 * 2 ** 20 }),
   ];
   diffIds = layers.map((layer) => layer.diffId);
@@ -93,6 +93,12 @@ async function start(authType: string): Promise<void> {
     await client.logIn(registry.address, alice);
     await client.push(imageOf(publisher), layers);
   }
+  // The other two send a blob in one PUT, which is stored whole.
+  const parts = await readdir(join(storage, "blobs", "parts"), {
+    recursive: true,
+    withFileTypes: true,
+  });
+  expect(parts.filter((entry) => entry.isFile())).toHaveLength(2);
 }
 
 function imageOf(publisher: Publisher): string {
@@ -144,10 +150,10 @@ describe.each(["token", "basic"])("logged in by %s, to read from the store itsel
     async (fetcher) => {
       const node = await KubernetesNode.start(registry.address, fetcher);
       onTestFinished(async () => node.close());
-      await expectServed("regctl", async () => {
-        await node.pull(imageOf("regctl"), alice);
+      await expectServed("crane", async () => {
+        await node.pull(imageOf("crane"), alice);
         const archive = join(folder, "exported.tar");
-        await node.export(archive, imageOf("regctl"));
+        await node.export(archive, imageOf("crane"));
         expect((await readSavedImage(archive)).diffIds).toEqual(diffIds);
       });
     },
@@ -158,12 +164,12 @@ describe.each(["token", "basic"])("logged in by %s, to read from the store itsel
     onTestFinished(async () => buildkitd.close());
     const context = await cleanup.folder();
     await writeFile(join(context, "notes.txt"), "low tide at noon\n");
-    await writeFile(join(context, "Dockerfile"), `FROM ${imageOf("regctl")}\nCOPY notes.txt /\n`);
+    await writeFile(join(context, "Dockerfile"), `FROM ${imageOf("crane")}\nCOPY notes.txt /\n`);
     const accounts = await writeDockerConfig(join(context, "client"), {
       [registry.address]: alice,
     });
     const image = `${registry.address}/direct/built:v1`;
-    await expectServed("regctl", async () => {
+    await expectServed("crane", async () => {
       await buildkitd.build({ context, image, mediaTypes: "OCI", accounts });
     });
     const built = await readImage(registry.url, "direct/built", "v1", headers);
@@ -171,8 +177,8 @@ describe.each(["token", "basic"])("logged in by %s, to read from the store itsel
   });
 
   test("a client that sent its credentials on would be refused", async () => {
-    const [digest = ""] = await neededOf("regctl");
-    const direct = await redirectOf("regctl", digest);
+    const [digest = ""] = await neededOf("crane");
+    const direct = await redirectOf("crane", digest);
     expect((await fetch(direct, { headers })).status).toBe(400);
     expect((await fetch(direct)).status).toBe(200);
   });
