@@ -9,7 +9,7 @@ const seed = Number(Reflect.get(env, "MODEL_SEED"));
 /** A test's, of hundreds of runs. */
 export const timeoutMs = 900_000 * Math.max(1, factor);
 /** Commands a run has at most; those that fail are shrunk to few of them. */
-const commandsMax = 12;
+const commandsMax = 9;
 
 /**
  * Runs the registry beside its model. A failure prints the seed and path by which it is found again,
