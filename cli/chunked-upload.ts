@@ -1,5 +1,6 @@
 import type { Chunk, ChunkBuffers } from "./chunk-buffers.ts";
-import { answerError, type RegistryAnswer, type RegistryClient } from "./registry-client.ts";
+import { answerError, type RegistryAnswer } from "./registry-answer.ts";
+import type { RegistryClient } from "./registry-client.ts";
 import { SessionLost, UploadSession, type UploadTerms } from "./upload-session.ts";
 
 /** A blob that can be read again from anywhere, such as a file. */

@@ -54,6 +54,30 @@ export async function passwordFromStdin(
   throw new CommandError("--password-stdin got nothing: pipe the password into the command");
 }
 
+/** The options by which commands are told a user. */
+interface UserOptions {
+  readonly username?: string;
+  readonly passwordStdin?: boolean;
+}
+
+/** What --username and --password-stdin say, or the environment: see givenCredentials. @throws CommandError */
+export async function optionCredentials({
+  username,
+  passwordStdin = false,
+}: UserOptions): Promise<Credentials | undefined> {
+  const password = passwordStdin ? await passwordFromStdin() : undefined;
+  return givenCredentials({ username, password });
+}
+
+/** What the options say, else what `docker login` has stored for the host. @throws CommandError */
+export async function credentialsFor(
+  host: string,
+  options: UserOptions,
+): Promise<CredentialSource> {
+  const given = await optionCredentials(options);
+  return async () => given ?? storedCredentials([host]);
+}
+
 /**
  * The credentials that `docker login` has stored for one of the hosts (the first that has some):
  * `credHelpers`, `credsStore`, then `auths` of $DOCKER_CONFIG/config.json or ~/.docker/config.json.

@@ -5,16 +5,15 @@ import { ChunkBuffers, chunkBytesDefault } from "./chunk-buffers.ts";
 import {
   type Credentials,
   type CredentialSource,
-  givenCredentials,
-  passwordFromStdin,
+  optionCredentials,
   storedCredentials,
 } from "./credentials.ts";
+import { isLoopback } from "./loopback.ts";
 import { progressTo } from "./progress.ts";
 import { KnownSessions } from "./proxy/known-sessions.ts";
 import { ProxyHandler } from "./proxy/proxy-handler.ts";
 import { ProxyServer } from "./proxy/proxy-server.ts";
 import { UploadRelay } from "./proxy/upload-relay.ts";
-import { isLoopback } from "./registry-authorizer.ts";
 import { RegistryClient } from "./registry-client.ts";
 
 interface ProxyOptions {
@@ -67,9 +66,10 @@ export function proxyCommand(): Command {
 }
 
 async function runProxy(url: string, options: ProxyOptions): Promise<void> {
-  const { host, port, chunkSize, username, uploadsOnly = false, quiet = false } = options;
-  const password = options.passwordStdin === true ? await passwordFromStdin() : undefined;
-  const given = givenCredentials({ username, password });
+  const { host, port, chunkSize, uploadsOnly = false, quiet = false } = options;
+  const given = await optionCredentials(options);
+  // From here on, as whoever reads that it listens may stop it at once.
+  const interrupt = interrupted();
   const isLocal = isLoopback(host);
   const progress = progressTo(process.stderr, { isQuiet: quiet });
   let own: CredentialSource = async () => given;
@@ -84,9 +84,9 @@ async function runProxy(url: string, options: ProxyOptions): Promise<void> {
     },
     { host, port },
   );
-  progress.line(`longshore proxy listens on http://${server.address} for ${client.url.origin}`);
   if (!isLocal) progress.line(warningFor(host, given));
-  await interrupted();
+  progress.line(`longshore proxy listens on http://${server.address} for ${client.url.origin}`);
+  await interrupt;
   progress.close();
   await Promise.all([server.close(), client.close()]);
 }

@@ -1,4 +1,5 @@
 import { CommandError } from "./exit-codes.ts";
+import { isLoopback } from "./loopback.ts";
 import {
   parseReference,
   parseRepositoryName,
@@ -60,7 +61,8 @@ export function parsePushTarget(text: string, { plainHttp }: TargetOptions = {})
   if (parsed === undefined) {
     throw new CommandError(`${reference} is neither a tag nor a digest: ${example}`);
   }
-  const chosen = scheme ?? (plainHttp === true || isLoopback(host) ? "http" : "https");
+  const chosen =
+    scheme ?? (plainHttp === true || isLoopback(host.replace(/:\d+$/, "")) ? "http" : "https");
   if (plainHttp === true && chosen === "https") {
     throw new CommandError(`${text} is https, and --plain-http says http: leave one of them out`);
   }
@@ -77,11 +79,6 @@ function splitReference(path: string): { name: string; reference: string } {
 function withoutTag(path: string): string {
   const colon = path.indexOf(":", path.lastIndexOf("/") + 1);
   return colon === -1 ? path : path.slice(0, colon);
-}
-
-function isLoopback(host: string): boolean {
-  const name = host.replace(/:\d+$/, "");
-  return name === "localhost" || name === "[::1]" || /^127(?:\.\d{1,3}){3}$/.test(name);
 }
 
 /** The target as users write it: `registry.example.com/team/app:tag`. */

@@ -2,7 +2,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { parseRepositoryName, type RepositoryName } from "../schemas/reference.ts";
 import { parseByteSize } from "./byte-size.ts";
 import { ChunkBuffers, chunkBytesDefault } from "./chunk-buffers.ts";
-import { givenCredentials, passwordFromStdin, storedCredentials } from "./credentials.ts";
+import { credentialsFor } from "./credentials.ts";
 import { CommandError, exitCodes } from "./exit-codes.ts";
 import { processOutput } from "./output.ts";
 import { formatBytes, type Progress, progressTo } from "./progress.ts";
@@ -132,9 +132,7 @@ async function push(argument: string, url: string, options: PushOptions): Promis
 }
 
 async function clientFor(target: PushTarget, options: PushOptions): Promise<RegistryClient> {
-  const password = options.passwordStdin ? await passwordFromStdin() : undefined;
-  const given = givenCredentials({ username: options.username, password });
-  const credentials = async () => given ?? storedCredentials([target.host]);
+  const credentials = await credentialsFor(target.host, options);
   return new RegistryClient(target.origin, { credentials });
 }
 

@@ -1,4 +1,5 @@
 import { CommandError } from "./exit-codes.ts";
+import { isLoopback } from "./loopback.ts";
 import type { Credentials, CredentialSource } from "./credentials.ts";
 
 /** A question to a token service, and its answer. */
@@ -135,16 +136,6 @@ export function useOf(method: string, { pathname }: URL): string {
   const isUpload = pathname.includes("/blobs/uploads/");
   if (isRead && !isUpload) return `pull ${name}`;
   return method === "DELETE" && !isUpload ? `delete ${name}` : `push ${name}`;
-}
-
-/** True for a name or address of this machine. */
-export function isLoopback(hostname: string): boolean {
-  return (
-    hostname === "localhost" ||
-    hostname === "[::1]" ||
-    hostname === "::1" ||
-    /^127(?:\.\d+){3}$/.test(hostname)
-  );
 }
 
 /** The challenges of a WWW-Authenticate header, with schemes and names in lower case. */

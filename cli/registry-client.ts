@@ -1,17 +1,12 @@
 import { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Agent, type Dispatcher, request as send } from "undici";
+import { Agent, request as send } from "undici";
 import { type CredentialSource, remembered } from "./credentials.ts";
 import { CommandError } from "./exit-codes.ts";
 import { backoffMs, Pace } from "./pace.ts";
 import { RegistryAuthorizer, type TokenRequest, useOf } from "./registry-authorizer.ts";
-import {
-  isPassing,
-  RegistryAnswerError,
-  RegistryUnreachable,
-  toldError,
-  withoutSession,
-} from "./registry-error.ts";
+import { answerError, headerOf, type RegistryAnswer } from "./registry-answer.ts";
+import { isPassing, RegistryUnreachable } from "./registry-error.ts";
 
 /** Whose Authorization a request has: somebody else's, in place of the client's own. */
 export interface Authorization {
@@ -45,16 +40,6 @@ export interface RegistryRequest {
   readonly onSent?: ((bytes: number) => void) | undefined;
 }
 
-/** An answer. Its body has to be read, or dumped (`body.dump()`): it holds a connection. */
-export interface RegistryAnswer {
-  readonly status: number;
-  /** Names in lower case. */
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  readonly body: Dispatcher.ResponseData["body"];
-  /** What was asked in the end, which relative Locations go by. */
-  readonly url: URL;
-}
-
 export interface RegistryClientOptions {
   readonly credentials?: CredentialSource;
   /** How often a request that may be repeated is tried at most. */
@@ -70,7 +55,6 @@ const ownAlone: Authorization = { header: undefined, ownAfter: true };
 const pausesMax = 30;
 const redirectsMax = 5;
 const sliceBytes = 256 * 1024;
-const errorBytesMax = 64 * 1024;
 /** The end of a big upload is verified before it is answered. */
 const answerMsMax = 300_000;
 
@@ -243,39 +227,6 @@ export class RegistryClient {
       throw new CommandError(`${url.origin} answered no JSON: is it the registry's token service?`);
     }
   }
-}
-
-/** The value of an answer's header; several are joined as RFC 9110 section 5.3 has it. */
-export function headerOf(
-  answer: Pick<RegistryAnswer, "headers">,
-  name: string,
-): string | undefined {
-  const value = answer.headers[name];
-  return Array.isArray(value) ? value.join(", ") : value;
-}
-
-/** Reads an answer's body to say what is wrong. */
-export async function answerError(
-  method: string,
-  answer: RegistryAnswer,
-): Promise<RegistryAnswerError> {
-  const body = await limitedText(answer.body).catch(() => "");
-  const told = toldError(answer.status, headerOf(answer, "content-type") ?? "", body);
-  const url = `${answer.url.origin}${withoutSession(answer.url.pathname)}`;
-  const names = ["range", "location", "www-authenticate", "retry-after"];
-  const headers = Object.fromEntries(names.map((name) => [name, headerOf(answer, name)]));
-  return new RegistryAnswerError({ method, url }, told, headers);
-}
-
-async function limitedText(body: AsyncIterable<Uint8Array>): Promise<string> {
-  const read: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const piece of body) {
-    read.push(piece);
-    bytes += piece.length;
-    if (bytes >= errorBytesMax) break;
-  }
-  return Buffer.concat(read).toString("utf8", 0, errorBytesMax);
 }
 
 /** The registry's origin. @throws CommandError */

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { CommandError } from "./exit-codes.ts";
-import { headerOf, type RegistryClient } from "./registry-client.ts";
+import { headerOf } from "./registry-answer.ts";
+import type { RegistryClient } from "./registry-client.ts";
 
 /** 1,000 objects a page: an end for who pushes as quickly as is deleted. */
 const pagesMax = 100_000;

@@ -1,7 +1,9 @@
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { performance } from "node:perf_hooks";
+import { digestOfBytes } from "./content-digest.ts";
 import { CommandError } from "./exit-codes.ts";
-import { headerOf, type RegistryAnswer, type RegistryClient } from "./registry-client.ts";
+import { headerOf, type RegistryAnswer } from "./registry-answer.ts";
+import type { RegistryClient } from "./registry-client.ts";
 
 /** One step of a smoke test, and how long it took. */
 export interface SmokeStep {
@@ -154,7 +156,7 @@ export class SmokeTest {
     );
     const read = Buffer.from(await answer.body.arrayBuffer());
     if (read.equals(bytes)) return;
-    const found = `${read.length} bytes with ${digestOf(read)}`;
+    const found = `${read.length} bytes with ${digestOfBytes(read)}`;
     throw new CommandError(`${path} has ${found}, not ${bytes.length} bytes with ${digest}`);
   }
 
@@ -228,11 +230,7 @@ type Headers = Readonly<Record<string, string>>;
 
 function blobOf(content: Buffer | string): Blob {
   const bytes = Buffer.from(content);
-  return { bytes, digest: digestOf(bytes) };
-}
-
-function digestOf(bytes: Buffer): string {
-  return `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+  return { bytes, digest: digestOfBytes(bytes) };
 }
 
 function descriptor({ bytes, digest }: Blob, mediaType: string) {

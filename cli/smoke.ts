@@ -1,11 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { Command } from "commander";
-import {
-  type CredentialSource,
-  givenCredentials,
-  passwordFromStdin,
-  storedCredentials,
-} from "./credentials.ts";
+import { type CredentialSource, credentialsFor } from "./credentials.ts";
 import { processOutput } from "./output.ts";
 import { RegistryClient } from "./registry-client.ts";
 import { SmokeError, type SmokeStep, SmokeTest } from "./smoke-test.ts";
@@ -47,10 +42,7 @@ export function smokeCommand(): Command {
 
 async function smoke(url: string, options: SmokeOptions): Promise<void> {
   const output = processOutput(options.json ?? false);
-  const password = options.passwordStdin ? await passwordFromStdin() : undefined;
-  const given = givenCredentials({ username: options.username, password });
-  const host = URL.parse(url)?.host ?? "";
-  const credentials = async () => given ?? storedCredentials([host]);
+  const credentials = await credentialsFor(URL.parse(url)?.host ?? "", options);
   const repository = `${options.repository}/${randomBytes(4).toString("hex")}`;
   const steps: SmokeStep[] = [];
   const onStep = (step: SmokeStep) => {

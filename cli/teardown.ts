@@ -2,7 +2,7 @@ import { stdin, stderr } from "node:process";
 import { createInterface } from "node:readline/promises";
 import { Command } from "commander";
 import { CloudflareAccount } from "./cloudflare-account.ts";
-import { givenCredentials, passwordFromStdin, storedCredentials } from "./credentials.ts";
+import { credentialsFor } from "./credentials.ts";
 import { CommandError } from "./exit-codes.ts";
 import { type Output, processOutput } from "./output.ts";
 import { RegistryClient } from "./registry-client.ts";
@@ -124,9 +124,7 @@ async function empty(
         "give it by --url https://…",
     );
   }
-  const password = options.passwordStdin ? await passwordFromStdin() : undefined;
-  const given = givenCredentials({ username: options.username, password });
-  const credentials = async () => given ?? storedCredentials([new URL(url).host]);
+  const credentials = await credentialsFor(new URL(url).host, options);
   const client = new RegistryClient(url, { credentials, tries: 3 });
   try {
     const data = new RegistryData(client);

@@ -1,4 +1,4 @@
-import { headerOf, type RegistryAnswer } from "./registry-client.ts";
+import { headerOf, type RegistryAnswer } from "./registry-answer.ts";
 
 /** What a registry says of the lengths of chunks, in bytes. */
 export interface ChunkLimits {

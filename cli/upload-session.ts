@@ -1,12 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { CommandError } from "./exit-codes.ts";
 import { backoffMs } from "./pace.ts";
-import {
-  answerError,
-  type RegistryAnswer,
-  type RegistryClient,
-  type RegistryRequest,
-} from "./registry-client.ts";
+import { answerError, type RegistryAnswer } from "./registry-answer.ts";
+import type { RegistryClient, RegistryRequest } from "./registry-client.ts";
 import { isPassing, RegistryUnreachable } from "./registry-error.ts";
 import { type ChunkLimits, chunkLimits, closing, locationIn, offsetOf } from "./upload-answer.ts";
 

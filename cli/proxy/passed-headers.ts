@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
-import type { RegistryAnswer } from "../registry-client.ts";
+import type { RegistryAnswer } from "../registry-answer.ts";
 
 /** Headers of one connection (RFC 9110 section 7.6.1). */
 const ofConnection: ReadonlySet<string> = new Set([

@@ -1,9 +1,10 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
 import type { Progress } from "../progress.ts";
-import type { Authorization, RegistryAnswer, RegistryClient } from "../registry-client.ts";
+import type { RegistryAnswer } from "../registry-answer.ts";
+import type { Authorization, RegistryClient } from "../registry-client.ts";
 import { RegistryUnreachable, withoutSession } from "../registry-error.ts";
-import { isLoopback } from "../registry-authorizer.ts";
+import { isLoopback } from "../loopback.ts";
 import { passedToClient, passedToRegistry } from "./passed-headers.ts";
 import { type ProxiedRequest, proxiedRequest } from "./proxied-request.ts";
 import {

@@ -1,7 +1,8 @@
 import type { ChunkBuffers } from "../chunk-buffers.ts";
 import { pushAtOnce, sendChunks } from "../chunked-upload.ts";
 import type { Progress, Transfer } from "../progress.ts";
-import type { Authorization, RegistryAnswer, RegistryClient } from "../registry-client.ts";
+import type { RegistryAnswer } from "../registry-answer.ts";
+import type { Authorization, RegistryClient } from "../registry-client.ts";
 import { SessionLost, UploadSession, type UploadTerms } from "../upload-session.ts";
 import { type ByteRange, parseChunkRange, uploadRange } from "../../schemas/range.ts";
 import type { KnownSessions } from "./known-sessions.ts";

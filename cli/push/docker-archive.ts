@@ -1,8 +1,8 @@
-import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
 import { isJsonObject } from "../../schemas/descriptor.ts";
-import { type Digest, digestOf, parseDigest } from "../../schemas/digest.ts";
+import { type Digest, parseDigest } from "../../schemas/digest.ts";
 import { parseManifest } from "../../schemas/manifest.ts";
+import { digestOfBytes } from "../content-digest.ts";
 import { CommandError } from "../exit-codes.ts";
 import { type ArchivedLayer, archivedLayer, type LayerCompression } from "./archived-layer.ts";
 import { readJsonFile, readSmallFile } from "./content-files.ts";
@@ -90,7 +90,7 @@ export async function openDockerArchive(
   const layers = await layersOf(archive, image.layers, diffIds, options);
   const manifest = manifestBytes(config, layers);
   const parsed = parseManifest(manifest, undefined);
-  const digest = digestOf("sha256", createHash("sha256").update(manifest).digest());
+  const digest = digestOfBytes(manifest);
   const blobs = new Map<Digest, SourceBlob>();
   for (const { blob } of [{ blob: config }, ...layers]) blobs.set(blob.digest, blob);
   const { mediaType } = parsed;
@@ -151,7 +151,7 @@ function readConfig(
 }
 
 function configBlob(bytes: Uint8Array, name: string, path: string): SourceBlob {
-  const digest = digestOf("sha256", createHash("sha256").update(bytes).digest());
+  const digest = digestOfBytes(bytes);
   // Engines name it by its digest.
   const named = /(?:^|\/)([0-9a-f]{64})(?:\.json)?$/.exec(name)?.[1];
   if (named !== undefined && digest !== `sha256:${named}`) {

@@ -1,10 +1,9 @@
 /** All that belongs to a manifest: what it lists, what those list, and what refers to any of them. */
-import { createHash } from "node:crypto";
-import { blake3 } from "@noble/hashes/blake3.js";
 import type { Descriptor } from "../../schemas/descriptor.ts";
-import { algorithmOf, type Digest, digestOf, hexOf } from "../../schemas/digest.ts";
+import { algorithmOf, type Digest, hexOf } from "../../schemas/digest.ts";
 import { RegistryError } from "../../schemas/errors.ts";
 import { type Manifest, parseManifest } from "../../schemas/manifest.ts";
+import { digestOfBytes } from "../content-digest.ts";
 import { CommandError } from "../exit-codes.ts";
 import { type ContentFiles, readSmallFile } from "./content-files.ts";
 import type { MissingContent, SourceBlob, SourceManifest } from "./image-source.ts";
@@ -31,7 +30,7 @@ export async function readManifest(
   if (bytes.length !== size) {
     throw new CommandError(`${path} has ${bytes.length} bytes, and its descriptor says ${size}`);
   }
-  if (digestOfBytes(digest, bytes) !== digest) {
+  if (digestOfBytes(bytes, algorithmOf(digest)) !== digest) {
     throw new CommandError(`${path} is not ${digest}: its bytes were changed; make it again`);
   }
   const manifest = parsed(bytes, mediaType, path);
@@ -45,12 +44,6 @@ function parsed(bytes: Uint8Array, mediaType: string, path: string): Manifest {
     if (error instanceof RegistryError) throw new CommandError(`${path}: ${error.message}`);
     throw error;
   }
-}
-
-function digestOfBytes(like: Digest, bytes: Uint8Array): Digest {
-  const algorithm = algorithmOf(like);
-  if (algorithm === "blake3") return digestOf(algorithm, blake3(bytes));
-  return digestOf(algorithm, createHash(algorithm).update(bytes).digest());
 }
 
 /** What a push of some manifests of a layout consists of; grows by `add`. */

@@ -2,7 +2,7 @@ import type { Digest } from "../../schemas/digest.ts";
 import { CommandError } from "../exit-codes.ts";
 import { formatBytes } from "../progress.ts";
 import { type PushTarget } from "../push-target.ts";
-import { headerOf } from "../registry-client.ts";
+import { headerOf } from "../registry-answer.ts";
 import { type BlobOutcome, type BlobTarget, isWrongDigest, pushBlob } from "./blob-push.ts";
 import type { ImageSource, SourceBlob, SourceManifest } from "./image-source.ts";
 import { inParallel } from "./in-parallel.ts";

@@ -2,7 +2,8 @@
 import { afterEach, describe, expect, test } from "vitest";
 import type { Credentials } from "../../cli/credentials.ts";
 import { parseChallenges } from "../../cli/registry-authorizer.ts";
-import { headerOf, RegistryClient } from "../../cli/registry-client.ts";
+import { headerOf } from "../../cli/registry-answer.ts";
+import { RegistryClient } from "../../cli/registry-client.ts";
 import { RegistryAnswerError, RegistryUnreachable } from "../../cli/registry-error.ts";
 import { type Asked, type StandInAnswer, StandInRegistry } from "./stand-in-registry.ts";
 
