@@ -2,11 +2,9 @@ import type { BlobKey } from "../schemas/storage-keys.ts";
 import { partBuffers, type Reservation } from "./part-buffers.ts";
 import type { RunningDigest } from "./running-digest.ts";
 
-/**
- * R2: at least 5 MiB, all the same but the last, at most 10,000. Three parts of the largest are what
- * an isolate may buffer.
- */
-const smallestPartBytes = 5 * 1024 * 1024;
+/** R2 takes parts of at least 5 MiB, all the same but the last, at most 10,000. */
+const r2PartBytesMin = 5 * 1024 * 1024;
+/** Where nothing asks for others. Three parts of the largest are what an isolate may buffer. */
 const partBytesMin = 8 * 1024 * 1024;
 const partBytesMax = 16 * 1024 * 1024;
 const partsMax = 10_000;
@@ -27,7 +25,7 @@ export function partBytesFor(length: number | undefined): number {
  * end with chunks, so that no bytes have to wait in SQLite for the next one.
  */
 export function partBytesForChunks(chunkBytes: number): number {
-  if (chunkBytes >= smallestPartBytes && chunkBytes < partBytesMin) return chunkBytes;
+  if (chunkBytes >= r2PartBytesMin && chunkBytes < partBytesMin) return chunkBytes;
   for (let parts = Math.floor(chunkBytes / partBytesMin); parts > 0; parts -= 1) {
     const bytes = chunkBytes / parts;
     if (bytes > partBytesMax) break;

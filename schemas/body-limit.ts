@@ -18,12 +18,16 @@ export function chunkLengths(bodyBytesMax: number | undefined): Record<string, s
   };
 }
 
+function limit(bodyBytesMax: number): string {
+  return `at most ${bodyBytesMax} bytes here, a longer layer has to come in chunks: ${otherWays}`;
+}
+
 /** What who begins an upload is warned of. */
 export function bodyLimitWarning(bodyBytesMax: number): string {
-  return `requests carry at most ${bodyBytesMax} bytes here, a longer layer has to come in chunks: ${otherWays}`;
+  return `requests carry ${limit(bodyBytesMax)}`;
 }
 
 /** Why a body is refused. */
 export function bodyTooLong(bodyBytesMax: number): string {
-  return `a request carries at most ${bodyBytesMax} bytes here, a longer layer has to come in chunks: ${otherWays}`;
+  return `a request carries ${limit(bodyBytesMax)}`;
 }

@@ -67,21 +67,14 @@ const collectSecondsMax = 366 * 86_400;
 const bodyBytesMin = 65_536;
 const bodyBytesMost = 5_000_000_000_000;
 
-function bodyBytesMax(variables: Variables): number | undefined {
-  const name = "REGISTRY_MAX_BODY";
-  if (variables.text(name) === undefined) return undefined;
-  return variables.wholeNumber(name, bodyBytesMost, bodyBytesMin, bodyBytesMost);
-}
-
 function jurisdiction(variables: Variables): Jurisdiction | undefined {
   if (variables.text(jurisdictionVariable) === undefined) return undefined;
   return variables.oneOf(jurisdictionVariable, undefined, jurisdictions);
 }
 
 function untaggedMs(variables: Variables): number | undefined {
-  const name = "REGISTRY_GC_UNTAGGED";
-  if (variables.text(name) === undefined) return undefined;
-  return 1000 * variables.wholeNumber(name, collectSecondsMax, 0, collectSecondsMax);
+  const seconds = variables.optionalNumber("REGISTRY_GC_UNTAGGED", 0, collectSecondsMax);
+  return seconds === undefined ? undefined : 1000 * seconds;
 }
 
 /** The configuration in the environment's variables, but for who may do what. */
@@ -93,7 +86,7 @@ export function parseConfiguration(
   const configuration: Configuration = {
     url: variables.origin("REGISTRY_URL"),
     uploadUrl: variables.origin("REGISTRY_UPLOAD_URL"),
-    bodyBytesMax: bodyBytesMax(variables),
+    bodyBytesMax: variables.optionalNumber("REGISTRY_MAX_BODY", bodyBytesMin, bodyBytesMost),
     directReads: parseDirectReads(variables),
     jurisdiction: jurisdiction(variables),
     corsOrigins: variables.origins("REGISTRY_CORS_ORIGINS"),

@@ -32,6 +32,11 @@ export class Variables {
     return preset;
   }
 
+  /** A whole number, where there is one. */
+  optionalNumber(name: string, min: number, max: number): number | undefined {
+    return this.text(name) === undefined ? undefined : this.wholeNumber(name, max, min, max);
+  }
+
   /** An http or https URL without a path. */
   origin(name: string): string | undefined {
     const text = this.text(name);

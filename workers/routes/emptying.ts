@@ -58,17 +58,17 @@ function refuseUnconfirmed(context: RegistryContext): void {
 /** Open sessions end with their parts. One that is being closed goes on, and a later page meets its blob. */
 async function endUploads(env: Env): Promise<void> {
   const uploads = await env.CATALOG.getByName(catalogName).uploads(sessionsMax);
-  for (let at = 0; at < uploads.length; at += askedMax) {
-    const ending = uploads.slice(at, at + askedMax).map(({ id, repository, startedMs }) =>
-      // The session knows its algorithm itself.
-      env.UPLOAD_SESSION.getByName(id).cancel({
-        repository,
-        startedAtMs: startedMs,
-        algorithm: "sha256",
-      }),
-    );
+  await askEach(uploads, ({ id, repository, startedMs: startedAtMs }) =>
+    // The session knows its algorithm itself.
+    env.UPLOAD_SESSION.getByName(id).cancel({ repository, startedAtMs, algorithm: "sha256" }),
+  );
+}
+
+/** Asks an object for each item, at most `askedMax` at once. */
+async function askEach<T>(items: readonly T[], ask: (item: T) => Promise<unknown>): Promise<void> {
+  for (let at = 0; at < items.length; at += askedMax) {
     // oxlint-disable-next-line no-await-in-loop
-    await Promise.all(ending);
+    await Promise.all(items.slice(at, at + askedMax).map(ask));
   }
 }
 
@@ -89,17 +89,13 @@ async function emptyRepositories(env: Env): Promise<Emptied | undefined> {
 async function emptyIndexes(env: Env): Promise<Emptied | undefined> {
   const names = await env.CATALOG.getByName(catalogName).indexes();
   const sums = { deletedObjects: 0, deletedBytes: 0, held: 0 };
-  for (let at = 0; at < names.length; at += askedMax) {
-    const collecting = names.slice(at, at + askedMax).map(async (name) => {
-      const index = env.BLOB_INDEX.getByName(name);
-      const { layers, bytes } = await index.collect({ force: true });
-      sums.deletedObjects += layers;
-      sums.deletedBytes += bytes;
-      sums.held += (await index.totals()).layers;
-    });
-    // oxlint-disable-next-line no-await-in-loop
-    await Promise.all(collecting);
-  }
+  await askEach(names, async (name) => {
+    const index = env.BLOB_INDEX.getByName(name);
+    const { layers, bytes } = await index.collect({ force: true });
+    sums.deletedObjects += layers;
+    sums.deletedBytes += bytes;
+    sums.held += (await index.totals()).layers;
+  });
   const { held, ...deleted } = sums;
   // Of a blob that is held, the catalog does not know the repository yet.
   return held + deleted.deletedObjects === 0 ? undefined : { ...nothing, ...deleted };
