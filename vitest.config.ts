@@ -57,7 +57,7 @@ const alone =
 
 export default defineConfig({
   test: {
-    // A file is a workerd of its own, which waits for alarms a third of its time.
+    // Most files are a workerd of their own, which waits for alarms a third of its time.
     maxWorkers: "150%",
     // The registry's own log, a line or two for each request, would bury all else.
     onConsoleLog: (text) => !/^(?:\{"time":.*\n?)+$/.test(text),
