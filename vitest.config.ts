@@ -130,7 +130,7 @@ export default defineConfig({
           name: "e2e",
           env: onDisk,
           include: ["test/e2e/**/*.test.ts"],
-          fileParallelism: false,
+          maxWorkers: 2,
           testTimeout: 300_000,
           hookTimeout: 120_000,
         },
