@@ -9,8 +9,10 @@ const partBytesMin = 8 * 1024 * 1024;
 const partBytesMax = 16 * 1024 * 1024;
 const partsMax = 10_000;
 const partsInFlightMax = 2;
-/** Read at once at least: small reads cost a wake-up each. */
+/** Read at once at least, more where that comes quickly: each read costs a wake-up. */
 const readBytesMin = 64 * 1024;
+const readBytesMax = 1024 * 1024;
+const quickReadMs = 50;
 
 const mebibyte = 1024 * 1024;
 
@@ -150,18 +152,22 @@ export class PartWriter {
     watch: ReadWatch,
   ): Promise<number> {
     let bytes = 0;
+    let atLeast = readBytesMin;
     for (;;) {
       // One read after the other is the point: the next goes behind what this one brought.
       /* oxlint-disable no-await-in-loop */
       await this.prepare(length === undefined ? undefined : length - bytes);
       const room = this.#room();
       watch.awaitBytes();
+      const askedMs = Date.now();
       const { done, value } = await reader
-        .readAtLeast(Math.min(readBytesMin, room.length), room)
+        .readAtLeast(Math.min(atLeast, room.length), room)
         .catch((error: unknown) => {
           throw new BrokenBody(String(error));
         });
       watch.gotBytes();
+      const isQuick = Date.now() - askedMs < quickReadMs;
+      atLeast = isQuick ? Math.min(2 * atLeast, readBytesMax) : readBytesMin;
       if (this.#reservation !== undefined) this.#reservation.touchedMs = Date.now();
       if (value !== undefined) {
         // The read took the buffer over and gave it back in another object.
