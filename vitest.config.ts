@@ -57,8 +57,9 @@ const alone =
 
 export default defineConfig({
   test: {
-    // Most files are a workerd of their own, which waits for alarms a third of its time.
-    maxWorkers: "150%",
+    // Most files are a workerd of their own, which waits for alarms a third of its time: three in two
+    // cores leave a quarter of them idle.
+    maxWorkers: "200%",
     // The registry's own log, a line or two for each request, would bury all else.
     onConsoleLog: (text) => !/^(?:\{"time":.*\n?)+$/.test(text),
     // An alarm that is due when a file has ended finds its workerd being closed.
