@@ -57,9 +57,8 @@ const alone =
 
 export default defineConfig({
   test: {
-    // Most files are a workerd of their own, which waits for alarms a third of its time: three in two
-    // cores leave a quarter of them idle.
-    maxWorkers: "200%",
+    // One for each core, where the default leaves one core free; a larger share counts as this one.
+    maxWorkers: "100%",
     // The registry's own log, a line or two for each request, would bury all else.
     onConsoleLog: (text) => !/^(?:\{"time":.*\n?)+$/.test(text),
     // An alarm that is due when a file has ended finds its workerd being closed.
@@ -132,6 +131,8 @@ export default defineConfig({
           env: onDisk,
           include: ["test/e2e/**/*.test.ts"],
           maxWorkers: 2,
+          // Projects of one group have to have as many workers.
+          sequence: { groupOrder: 1 },
           testTimeout: 300_000,
           hookTimeout: 120_000,
         },
