@@ -25,6 +25,8 @@ import { OpenUploads } from "./multipart-upload.ts";
 import { isFromLoopback, loopbackOnly } from "./loopback.ts";
 import { keepCachesInMemory } from "./memory-cache.ts";
 import { ObjectCache } from "./object-store.ts";
+import { rememberedRepositories, tellChanges } from "./remembered-repositories.ts";
+import { RepositoryMemory } from "./repository-memory.ts";
 
 /** The bindings of the configuration that workerd-config.ts writes. */
 interface MachineEnv extends Omit<
@@ -48,6 +50,8 @@ const blobsMemory = {
   space: new FreeSpace(),
 };
 
+const repositoryMemory = new RepositoryMemory();
+
 const deployedEnvs = new WeakMap<MachineEnv, Env>();
 
 /** Answered to everyone, open or not: they tell nothing of what is stored. */
@@ -62,6 +66,7 @@ function deployedEnv(env: MachineEnv): Env {
     BLOBS: new DiskBucket(env.BLOBS, blobsMemory, syncOf(env, "blobs")),
     MANIFESTS: new DiskKV(env.MANIFESTS, syncOf(env, "manifests")),
     TAGS: new DiskKV(env.TAGS, syncOf(env, "tags")),
+    REPOSITORY: rememberedRepositories(env.REPOSITORY, repositoryMemory),
     LOGIN_FAILURES: new FailureCounts(),
   };
   // Without ANALYTICS, what happens is counted here, in the one isolate that there is.
@@ -89,8 +94,10 @@ export class UploadSession extends DeployedUploadSession {
 export class Repository extends DeployedRepository {
   constructor(ctx: DurableObjectState, env: MachineEnv) {
     super(ctx, objectEnv(env));
+    repositoryMemory.began(String(ctx.id));
   }
 }
+tellChanges(Repository, repositoryMemory);
 
 export class BlobIndex extends DeployedBlobIndex {
   constructor(ctx: DurableObjectState, env: MachineEnv) {
