@@ -32,7 +32,8 @@ export interface Amounts {
   readonly catalogs: number;
   /** Tags in one repository, at each of which it is looked what one more costs. */
   readonly growth: readonly number[];
-  readonly manyImages: number;
+  /** Images, each in a new repository, behind which memory is looked at. */
+  readonly manyImages: readonly number[];
   /** How long a registry rests after them before its memory is looked at. */
   readonly restMs: number;
 }
@@ -46,10 +47,10 @@ export const standard: Amounts = {
   uploadBytes: 32 * mib,
   warmUps: 30,
   images: [
-    { bytes: 1_000_000, pushes: 150, pulls: 300, mixed: 200 },
-    { bytes: 10_000_000, pushes: 24, pulls: 48, mixed: 40 },
+    { bytes: 1_000_000, pushes: 100, pulls: 200, mixed: 120 },
+    { bytes: 10_000_000, pushes: 16, pulls: 32, mixed: 24 },
   ],
-  repeatedPushes: 300,
+  repeatedPushes: 200,
   pullsAtOnce: 200,
   pulledAtOnceBytes: 1_000_000,
   repositories: 1000,
@@ -58,16 +59,17 @@ export const standard: Amounts = {
   tagLists: 5,
   catalogs: 100,
   growth: [10, 1000],
-  manyImages: 10_000,
+  manyImages: [],
   restMs: 5000,
 };
 
-/** With layers of 4 and 10 GiB, images of 100 MB and a repository of 100,000 tags. */
+/** With layers of 4 and 10 GiB, images of 100 MB, a repository of 100,000 tags and 10,000 new ones. */
 export const full: Amounts = {
   ...standard,
   largeLayerBytes: [4 * gib, 10 * gib],
   images: [...standard.images, { bytes: 100_000_000, pushes: 20, pulls: 40, mixed: 40 }],
   growth: [10, 1000, 100_000],
+  manyImages: [10_000],
 };
 
 /** As little as each scenario can be: it shows that all run, its figures mean nothing. */
@@ -89,7 +91,7 @@ export const smoke: Amounts = {
   tagLists: 2,
   catalogs: 2,
   growth: [10, 20],
-  manyImages: 5,
+  manyImages: [5],
   restMs: 100,
 };
 

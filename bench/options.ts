@@ -24,7 +24,7 @@ export const usage = `npm run bench -- [OPTION]…
   --url NAME=URL     one more registry, that runs already, besides --peers; may be repeated
   --rounds N         5 unless given
   --minutes N        nothing begins that would end later; 9.5 unless given, with --full 120
-  --full             also layers of 4 and 10 GiB, images of 100 MB, 100,000 tags
+  --full             also layers of 4 and 10 GiB, images of 100 MB, 100,000 tags, 10,000 repositories
   --smoke            as little as possible, one round: shows that all of it runs
   --storage FOLDER   on the disk to measure; the system's folder for temporary files unless given
   --out FOLDER       where the results go; unless given, a run of everything writes

@@ -22,7 +22,7 @@ export interface Peer {
   readonly isOurs?: boolean;
   /** No registry: a server that keeps nothing, which shows the limit of the load client. */
   readonly isNothing?: boolean;
-  /** An older release of another peer: left out of what takes minutes. */
+  /** An older release of another peer: left out of what takes minutes, and of every second round. */
   readonly isFormer?: boolean;
   /** How it is started; nothing for one that runs anyway, whose address is known. */
   readonly command?: (folder: string, port: number) => Promise<Command>;

@@ -111,7 +111,10 @@ export class Rounds {
   /** The peers that have steps in the suite, each of them first in one round or another. */
   #order(suite: Suite, round: number): Peer[] {
     const peers = this.#plan.peers.filter((peer) => stepsFor(suite, peer).length > 0);
-    const taking = peers.filter(({ isNothing }) => round === 0 || isNothing !== true);
+    const taking = peers.filter(
+      ({ isNothing, isFormer }) =>
+        (round === 0 || isNothing !== true) && (round % 2 === 0 || isFormer !== true),
+    );
     const first = round % Math.max(1, taking.length);
     return [...taking.slice(first), ...taking.slice(0, first)];
   }

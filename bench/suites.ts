@@ -7,8 +7,8 @@ import { requests } from "./scenarios/requests.ts";
 
 /** All suites, in the order in which they run, with the steps that have a row named like the pattern. */
 export function suitesOf(amounts: Amounts, pattern?: RegExp): readonly Suite[] {
-  const suites = [layers, images, requests, growth, manyImages].map((suite) => suite(amounts));
-  return [...suites, ...largeLayers(amounts)]
+  const suites = [layers, images, requests, growth].map((suite) => suite(amounts));
+  return [...suites, ...manyImages(amounts), ...largeLayers(amounts)]
     .map((suite) => ({
       ...suite,
       steps: suite.steps.filter(({ rows }) =>

@@ -149,10 +149,14 @@ export async function warmUp(visit: Visit): Promise<void> {
 }
 
 /** Thousands of small images, each in a new repository: what is left of them in memory. */
-export function manyImages({ manyImages: count }: Amounts): Suite {
+export function manyImages(amounts: Amounts): readonly Suite[] {
+  return amounts.manyImages.map((count) => manyOf(count));
+}
+
+function manyOf(count: number): Suite {
   const said = sayCount(count);
   return {
-    name: "many images",
+    name: `${said} images`,
     isOnce: true,
     steps: [
       {
