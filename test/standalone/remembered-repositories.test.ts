@@ -81,6 +81,17 @@ const changes: Readonly<
     await asked.remove(blobPath);
     return { [blobPath]: "404", "manifests/v1": `${first} ${index}` };
   },
+  "an image that is deleted with its blob": async (asked) => {
+    const mediaType = "application/vnd.oci.image.manifest.v1+json";
+    const config = { mediaType: "text/plain", digest: digestOf(blob), size: blob.length };
+    const image = JSON.stringify({ schemaVersion: 2, mediaType, config, layers: [] });
+    await asked.put("v2", image, mediaType);
+    expect(await asked.read("manifests/v2")).toBe(`${digestOf(image)} ${mediaType}`);
+    expect(await asked.read(blobPath)).not.toBe("404");
+    await asked.remove(`manifests/${digestOf(image)}`);
+    await asked.remove(blobPath);
+    return { [blobPath]: "404", "manifests/v2": "404", "manifests/v1": `${first} ${index}` };
+  },
   "a collection": async () => {
     const answer = await fetch(`${registry.url}/_gc?force=true`, { method: "POST" });
     expect(answer.status).toBe(200);
