@@ -207,8 +207,8 @@ describe("scenarios", () => {
     },
   );
 
-  test("a smoke run has every row of the standard", () => {
-    const count = rowsOf(suitesOf(standard)).length;
+  test("a smoke run has every row of the standard, and new repositories", () => {
+    const count = rowsOf(suitesOf({ ...standard, manyImages: full.manyImages })).length;
     expect(rowsOf(suitesOf(smoke))).toHaveLength(count);
     expect(count).toBeGreaterThan(40);
   });

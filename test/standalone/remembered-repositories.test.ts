@@ -43,8 +43,9 @@ class Asked {
       const answer = await this.ask(method, path);
       const { status, headers } = answer;
       // oxlint-disable-next-line no-await-in-loop
-      await answer.arrayBuffer();
+      const bytes = await answer.bytes();
       const digest = headers.get("Docker-Content-Digest") ?? "";
+      if (method === "GET" && status === 200) expect(digestOf(bytes)).toBe(digest);
       answers.add(status === 200 ? `${digest} ${headers.get("Content-Type")}` : String(status));
     }
     expect(answers.size).toBe(1);
