@@ -23,16 +23,6 @@ const reads: ReadonlySet<string> = new Set<keyof Repository>([
 const answerBytes = 500;
 const linkBytes = 300;
 
-/** A stub, as far as its answers are remembered. */
-interface RepositoryReads {
-  manifest(
-    reference: Reference,
-    withBytes: boolean,
-    replicaMissing?: boolean,
-  ): Promise<Outcome<FoundManifest>>;
-  blob(digest: Digest, use: BlobUse): Promise<Outcome<ReadableLink>>;
-}
-
 /** The namespace, with stubs that ask an object for a manifest or a link to read by only once. */
 export function rememberedRepositories(
   namespace: Env["REPOSITORY"],
@@ -52,29 +42,28 @@ function rememberedStub(
   memory: RepositoryMemory,
 ): object {
   const id = namespace.idFromName(name);
-  const stub = (): object => namespace.get(id);
-  const asked = (): RepositoryReads => stub() as RepositoryReads;
-  const remembered: RepositoryReads = {
-    manifest: async (reference, withBytes, replicaMissing = false) =>
+  const stub = () => namespace.get(id);
+  const remembered = {
+    manifest: async (reference: Reference, withBytes: boolean, replicaMissing = false) =>
       // That KV has no replica is told to the object each time.
       replicaMissing
-        ? asked().manifest(reference, withBytes, replicaMissing)
+        ? stub().manifest(reference, withBytes, replicaMissing)
         : memory.answer(
             String(id),
             `manifest ${nameOf(reference)} ${withBytes}`,
-            async () => plain(await asked().manifest(reference, withBytes)),
+            async () => plain(await stub().manifest(reference, withBytes)),
             bytesOfManifest,
           ),
-    blob: async (digest, use) =>
+    blob: async (digest: Digest, use: BlobUse) =>
       // Every other use renews a lease, or counts.
       use === "read"
         ? memory.answer(
             String(id),
             `blob ${digest}`,
-            async () => plain(await asked().blob(digest, use)),
+            async () => plain(await stub().blob(digest, use)),
             bytesOfLink,
           )
-        : asked().blob(digest, use),
+        : stub().blob(digest, use),
   };
   return new Proxy(remembered, {
     get: (_, method) =>

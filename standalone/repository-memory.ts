@@ -11,6 +11,11 @@ class Answers {
   bytes = 0;
 }
 
+/** How many changes of one object run. */
+interface Running {
+  count: number;
+}
+
 /**
  * What repositories have answered, by the ids of their objects. One machine has the Worker and all
  * objects in one isolate, so a change is known here before anybody is told of it: it makes what was
@@ -20,8 +25,8 @@ class Answers {
 export class RepositoryMemory {
   /** In the order of their last use: the first is the one to go. */
   readonly #repositories = new Map<string, Answers>();
-  /** How many changes run, of the repositories that have any. */
-  readonly #changing = new Map<string, number>();
+  /** Of the repositories that have changes running. */
+  readonly #changing = new Map<string, Running>();
   #bytes = 0;
 
   /**
@@ -49,15 +54,17 @@ export class RepositoryMemory {
   /** Runs what may change a repository: what it answers, settles or throws is passed on. */
   change<T>(id: string, work: () => T): T {
     this.#forget(id);
-    this.#changing.set(id, (this.#changing.get(id) ?? 0) + 1);
-    let isRunning = false;
+    const running = this.#changing.get(id) ?? { count: 0 };
+    running.count += 1;
+    this.#changing.set(id, running);
+    let isPending = false;
     try {
       const result = work();
       if (!(result instanceof Promise)) return result;
-      isRunning = true;
-      return result.finally(() => this.#ended(id)) as T;
+      isPending = true;
+      return result.finally(() => this.#ended(id, running)) as T;
     } finally {
-      if (!isRunning) this.#ended(id);
+      if (!isPending) this.#ended(id, running);
     }
   }
 
@@ -67,10 +74,10 @@ export class RepositoryMemory {
     this.#forget(id);
   }
 
-  #ended(id: string): void {
-    const left = (this.#changing.get(id) ?? 0) - 1;
-    if (left > 0) this.#changing.set(id, left);
-    else this.#changing.delete(id);
+  #ended(id: string, running: Running): void {
+    running.count -= 1;
+    // Another is there if the object began anew: that one has changes of its own.
+    if (running.count === 0 && this.#changing.get(id) === running) this.#changing.delete(id);
   }
 
   #answersOf(id: string): Answers {

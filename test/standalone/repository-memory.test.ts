@@ -91,6 +91,19 @@ describe("what a repository answered", () => {
     expect(counted.asked).toBe(3);
   });
 
+  test("is not remembered while a change runs, whatever a former object ends", async () => {
+    const counted = new Counted();
+    const former = Promise.withResolvers<void>();
+    const ended = counted.memory.change("one", async () => former.promise);
+    counted.memory.began("one");
+    void counted.memory.change("one", async () => new Promise<void>(() => {}));
+    former.resolve();
+    await ended;
+    await counted.read();
+    await counted.read();
+    expect(counted.asked).toBe(2);
+  });
+
   test.each([
     ["of a thousand other repositories", 1000, 100],
     ["of 32 MiB in other repositories", 128, 256 * kib],
