@@ -63,7 +63,7 @@ export const standard: Amounts = {
   restMs: 5000,
 };
 
-/** With layers of 4 and 10 GiB, images of 100 MB, a repository of 100,000 tags and 10,000 new ones. */
+/** With layers of 4 and 10 GiB, images of 100 MB, 100,000 tags in a repository, 10,000 repositories. */
 export const full: Amounts = {
   ...standard,
   largeLayerBytes: [4 * gib, 10 * gib],

@@ -12,8 +12,9 @@ export function page(results: Results): string {
 
 - Machine: ${sayMachine(machine)}. Registries and load client share the cores.
 - ${sayRounds(rounds)}: the registries one after the other in each, in another order each time, an older
-  release of a peer in every second one. A figure is the median of the rounds, with the least and
-  the most behind it; a ratio is the median of the rounds' own ratios, and above 1 where Longshore is better. [\`bench.json\`](bench.json) has every round.
+  release of a peer in every second one. A figure is the median of the rounds, with the least and the
+  most behind it; a ratio is the median of the rounds' own ratios, and above 1 where Longshore is
+  better. [\`bench.json\`](bench.json) has every round.
 - Every registry has its default configuration, on loopback without TLS and without users, and stores
   on the same disk. What is pulled was pushed just before, so it is in the system's memory.
 - An image is a layer and a config in a repository of its own, pushed as containerd does: HEAD, POST and
